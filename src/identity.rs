@@ -1,0 +1,2 @@
+//! The flows.
+pub mod password;

@@ -1,0 +1,2 @@
+//! What things are, and the rules given a time. Pure.
+pub mod password;
