@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .codec_path("crate::proto::Codec")
-        // The tokens and passwords inside must not reach a log through Debug.
+        // They hold tokens or passwords; src/proto.rs gives them a silent Debug.
         .skip_debug([
             ".rollcall.v1.RegisterRequest",
             ".rollcall.v1.AuthenticateRequest",

@@ -7,7 +7,7 @@ use tonic::{
     Status,
     codec::{Codec as TonicCodec, DecodeBuf, Decoder as TonicDecoder},
 };
-use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+use tonic_prost::{ProstDecoder, ProstEncoder};
 
 /// Package `rollcall.v1`.
 pub mod v1 {
@@ -65,3 +65,25 @@ impl<U: Message + Default> TonicDecoder for Decoder<U> {
             .map_err(|status| Status::invalid_argument(status.message()))
     }
 }
+
+macro_rules! silent_debug {
+    ($($message:ident),+ $(,)?) => {$(
+        impl std::fmt::Debug for v1::$message {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($message), " { .. }"))
+            }
+        }
+    )+};
+}
+
+// These hold tokens or passwords, which must not reach a log.
+silent_debug!(
+    RegisterRequest,
+    AuthenticateRequest,
+    TokenPair,
+    RefreshRequest,
+    LogoutRequest,
+    ChangePasswordRequest,
+    CreateUserRequest,
+    SetPasswordRequest,
+);
