@@ -1,2 +1,144 @@
-//! The flows.
+//! The flows: sign in, refresh, end sessions, change users and passwords. Here is the
+//! order of the steps; the SQL is in `store`, the wire in `grpc`.
+
+mod access_token;
+mod caller;
+mod error;
+mod master_key;
 pub mod password;
+mod refresh;
+mod sessions;
+mod sign_in;
+mod signing_keys;
+mod users;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+pub use access_token::{AccessToken, Claims};
+pub use caller::Caller;
+pub use error::Error;
+pub use master_key::{MasterKey, MasterKeyError};
+pub use refresh::Refresh;
+pub use sign_in::SignIn;
+pub use users::NewUser;
+
+use crate::{
+    model::{
+        password::PasswordPolicy,
+        refresh_token::{MacKeys, RefreshTokenText},
+        role::Roles,
+        session::Session,
+    },
+    store::Pool,
+};
+use master_key::PageKey;
+use password::PasswordHasher;
+use signing_keys::SigningKeys;
+
+/// What the flows are to hold to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The `iss` claim: who issues the access tokens.
+    pub issuer: String,
+    /// The `aud` claim: for whom the access tokens are.
+    pub audience: String,
+    /// How long an access token lives.
+    pub access_token_lifetime: Duration,
+    /// How long a session lives unless it is refreshed.
+    pub session_idle_lifetime: Duration,
+    /// How long a session lives at most.
+    pub session_absolute_lifetime: Duration,
+    /// For how long a refresh with a `request_id` can be repeated.
+    pub replay_window: Duration,
+    /// For how long a refresh without one can be repeated.
+    pub leeway: Duration,
+    /// How long ago a user may have signed in to end other sessions.
+    pub recent_sign_in: Duration,
+    /// Whether anybody can register.
+    pub registration: bool,
+    /// Which passwords can be set.
+    pub password_policy: PasswordPolicy,
+}
+
+/// The identity service behind its protocol. Cheap to clone.
+#[derive(Clone)]
+pub struct Identity(Arc<Parts>);
+
+struct Parts {
+    settings: Settings,
+    pool: Pool,
+    hasher: PasswordHasher,
+    mac_keys: MacKeys,
+    page_key: PageKey,
+    signing_keys: SigningKeys,
+}
+
+/// A session and the tokens of its present generation.
+#[derive(Debug)]
+pub struct Granted {
+    /// The session.
+    pub session: Session,
+    /// The user's roles, as the access token has them.
+    pub roles: Roles,
+    /// The access token.
+    pub access_token: AccessToken,
+    /// The refresh token.
+    pub refresh_token: RefreshTokenText,
+}
+
+impl Identity {
+    /// The service over a pool. It answers [`Error::NotReady`] to what needs an
+    /// access token until [`Identity::load_signing_keys`] has succeeded.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        pool: Pool,
+        hasher: PasswordHasher,
+        master_key: &MasterKey,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            signing_keys: SigningKeys::new(master_key),
+            mac_keys: master_key.mac_keys(),
+            page_key: master_key.page_key(),
+            settings,
+            pool,
+            hasher,
+        }))
+    }
+
+    /// Loads the key that signs access tokens, and makes one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be asked, or the master key does not open the key.
+    pub async fn load_signing_keys(&self) -> Result<(), Error> {
+        let mut conn = self.0.pool.get().await?;
+        self.0.signing_keys.load(&mut conn).await
+    }
+
+    /// What the flows hold to.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The connections to the database.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    /// The key that page tokens are made with.
+    #[must_use]
+    pub fn page_key(&self) -> &PageKey {
+        &self.0.page_key
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}

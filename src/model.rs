@@ -1,2 +1,11 @@
-//! What things are, and the rules given a time. Pure.
+//! What a user, a session and a refresh token are, and the rules given a time.
+//!
+//! Pure: no I/O, no database, no protocol.
+
+pub mod ids;
 pub mod password;
+pub mod refresh_token;
+pub mod role;
+pub mod session;
+pub mod user;
+pub mod verdict;

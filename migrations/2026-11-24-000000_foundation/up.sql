@@ -23,6 +23,8 @@ CREATE TABLE user_logins (
     user_id uuid NOT NULL
 );
 
+CREATE INDEX user_logins_user ON user_logins (user_id);
+
 -- One row per device session, changed in place by every refresh. The room left
 -- in each page, and no index on a column that a refresh changes, keep those
 -- updates heap-only: the table does not grow with use.
@@ -42,6 +44,8 @@ CREATE TABLE sessions (
     h_previous          bytea,
     rotated_at          timestamptz NOT NULL,
     last_seen_at        timestamptz NOT NULL,
+    last_user_agent     text        NOT NULL,
+    last_ip_address     inet,
     idle_expires_at     timestamptz NOT NULL,
     -- What ending it sets, once.
     revoked_at          timestamptz,

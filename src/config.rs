@@ -1,0 +1,131 @@
+//! The command line; every option is an environment variable as well.
+
+mod check;
+mod options;
+
+pub use check::Error;
+pub use options::{DatabaseOptions, HashingArgs, IdentityOptions, ListenOptions, MasterKeyOptions};
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::server::ListenAddress;
+
+/// A gRPC identity service in which every device has a session of its own.
+///
+/// `rollcall dev` tries it out with a database of its own. `rollcall serve` runs it.
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// What to log: a level, or levels per module (`info,rollcall=debug`).
+    #[arg(
+        long,
+        env = "ROLLCALL_LOG",
+        default_value = "info",
+        global = true,
+        value_name = "FILTER",
+        display_order = 900
+    )]
+    pub log: String,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the service on a Postgres of your own.
+    Serve(Box<Serve>),
+    /// Tries the service out: a private Postgres, demo users, a server, commands to paste.
+    Dev(Dev),
+    /// Brings the database's schema up to date, and exits.
+    Migrate(DatabaseOptions),
+    /// Makes keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Makes users, around a running server: the first operator.
+    #[command(subcommand)]
+    User(User),
+}
+
+/// The options of `rollcall serve`.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+
+    /// Refuses to start on an old schema, instead of migrating it.
+    #[arg(long, env = "ROLLCALL_NO_MIGRATE")]
+    pub no_migrate: bool,
+
+    /// The master key.
+    #[command(flatten)]
+    pub master_key: MasterKeyOptions,
+
+    /// The listener.
+    #[command(flatten)]
+    pub listen: ListenOptions,
+
+    /// Tokens, sessions and users.
+    #[command(flatten)]
+    pub identity: IdentityOptions,
+
+    /// Password hashing.
+    #[command(flatten)]
+    pub hashing: HashingArgs,
+}
+
+/// The options of `rollcall dev`.
+#[derive(Clone, Debug, Args)]
+pub struct Dev {
+    /// Where to listen: HOST:PORT, or unix:PATH.
+    #[arg(long, env = "ROLLCALL_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: ListenAddress,
+
+    /// Where to keep the database, the master key and the passwords. Default: a folder
+    /// of yours, which the screen shows.
+    #[arg(long, env = "ROLLCALL_DEV_DIR", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Throws away what earlier runs kept.
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+/// Makes keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Prints a new master key, to be kept in a file or a secret store.
+    Generate,
+}
+
+/// Makes users.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Creates a user, and prints a generated password unless one is given.
+    Create(CreateUser),
+}
+
+/// The options of `rollcall user create`.
+#[derive(Debug, Args)]
+pub struct CreateUser {
+    /// The login of the user.
+    #[arg(value_name = "NAME")]
+    pub login: String,
+
+    /// Gives the role `admin`: the user can call the admin services.
+    #[arg(long)]
+    pub admin: bool,
+
+    /// Reads the password from standard input, instead of generating one.
+    #[arg(long)]
+    pub password_stdin: bool,
+
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+}

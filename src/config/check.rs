@@ -1,0 +1,144 @@
+//! Whether the options make sense together.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use super::Serve;
+use crate::identity::{MasterKeyError, password::HashingOptionsError};
+
+/// What does not make sense, in the words of the command line.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No master key was given.
+    #[error(
+        "a master key is required: --master-key-file, or ROLLCALL_MASTER_KEY; \
+         `rollcall keys generate` prints one"
+    )]
+    NoMasterKey,
+    /// The master key's file cannot be read.
+    #[error("the master key file {} cannot be read", path.display())]
+    MasterKeyFile {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The master key's file has no key.
+    #[error("the master key file {} has no master key", path.display())]
+    MasterKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: MasterKeyError,
+    },
+    /// An option is outside its limits.
+    #[error("{option} must be {limit}")]
+    OutOfRange {
+        /// Which option.
+        option: &'static str,
+        /// What it must be.
+        limit: &'static str,
+    },
+    /// The hashing options are too weak or too much.
+    #[error("the hashing options are refused")]
+    Hashing(#[from] HashingOptionsError),
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Serve {
+    /// Checks that the options make sense together.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.validate_listen()?;
+        self.validate_lifetimes()?;
+        self.hashing.options().validate()?;
+        let identity = &self.identity;
+        let names = [("--issuer", &identity.issuer), ("--audience", &identity.audience)];
+        for (option, name) in names {
+            require(!name.is_empty(), option, "a name")?;
+        }
+        require(
+            (8..=64).contains(&identity.password_min_characters),
+            "--password-min-characters",
+            "8 to 64",
+        )
+    }
+
+    fn validate_lifetimes(&self) -> Result<(), Error> {
+        let identity = &self.identity;
+        let access = identity.access_token_lifetime;
+        let idle = identity.session_idle_lifetime;
+        let absolute = identity.session_absolute_lifetime;
+        require(
+            (SECOND..=DAY).contains(&access),
+            "--access-token-lifetime",
+            "1s to 1day",
+        )?;
+        require(
+            access <= idle,
+            "--session-idle-lifetime",
+            "no shorter than --access-token-lifetime",
+        )?;
+        require(
+            idle <= absolute,
+            "--session-absolute-lifetime",
+            "no shorter than --session-idle-lifetime",
+        )?;
+        require(
+            absolute <= 10 * YEAR,
+            "--session-absolute-lifetime",
+            "at most 10years",
+        )?;
+        // A repetition answers with the first answer's access token, which must live.
+        require(
+            identity.replay_window < access,
+            "--replay-window",
+            "shorter than --access-token-lifetime",
+        )?;
+        require(
+            identity.replay_leeway <= identity.replay_window,
+            "--replay-leeway",
+            "no longer than --replay-window",
+        )
+    }
+
+    fn validate_listen(&self) -> Result<(), Error> {
+        let listen = &self.listen;
+        require(
+            self.database.max_connections >= 2,
+            "--max-connections",
+            "at least 2",
+        )?;
+        require(
+            listen.max_concurrent_streams >= 1,
+            "--max-concurrent-streams",
+            "at least 1",
+        )?;
+        for (option, time) in [
+            ("--request-timeout", listen.request_timeout),
+            ("--keepalive-interval", listen.keepalive_interval),
+            ("--keepalive-timeout", listen.keepalive_timeout),
+            ("--statement-timeout", self.database.statement_timeout),
+            ("--connection-timeout", self.database.connection_timeout),
+        ] {
+            let limit = Duration::from_millis(10)..=DAY;
+            require(limit.contains(&time), option, "10ms to 1day")?;
+        }
+        Ok(())
+    }
+}
+
+fn require(holds: bool, option: &'static str, limit: &'static str) -> Result<(), Error> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::OutOfRange { option, limit })
+    }
+}

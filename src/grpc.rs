@@ -1,0 +1,16 @@
+//! The wire: parse a request, call a flow, make the reply. One file a service.
+
+mod auth;
+mod caller;
+mod convert;
+mod new_user;
+mod page;
+mod parse;
+pub mod request_id;
+mod session_admin;
+pub mod status;
+mod user_admin;
+
+pub use auth::AuthService;
+pub use session_admin::SessionAdminService;
+pub use user_admin::UserAdminService;

@@ -1,0 +1,194 @@
+//! The service `Auth`.
+
+use tonic::{Request, Response, Status};
+
+use super::{
+    caller::bearer,
+    convert,
+    new_user::NewUserFields,
+    page::List,
+    parse::{Fields, peer},
+    status::status,
+};
+use crate::{
+    identity::{Identity, Refresh, SignIn},
+    model::{ids::SessionId, session::Origin},
+    proto::v1::{self, auth_server::Auth},
+    store::sessions::Filter,
+};
+
+/// Serves `Auth`.
+#[derive(Clone, Debug)]
+pub struct AuthService {
+    identity: Identity,
+}
+
+impl AuthService {
+    /// The service over the flows.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self { identity }
+    }
+}
+
+#[tonic::async_trait]
+impl Auth for AuthService {
+    async fn register(
+        &self,
+        request: Request<v1::RegisterRequest>,
+    ) -> Result<Response<v1::RegisterResponse>, Status> {
+        self.identity.may_register().map_err(|e| status(&e))?;
+        let request = request.into_inner();
+        let new = NewUserFields {
+            login: request.login,
+            password: request.password,
+            display_name: request.display_name,
+            roles: Vec::new(),
+        };
+        let new = new.parse(&self.identity).await?;
+        let user = self.identity.create_user(new).await.map_err(|e| status(&e))?;
+        Ok(Response::new(v1::RegisterResponse {
+            user: Some(convert::user(user)),
+        }))
+    }
+
+    async fn authenticate(
+        &self,
+        request: Request<v1::AuthenticateRequest>,
+    ) -> Result<Response<v1::AuthenticateResponse>, Status> {
+        let peer = peer(&request);
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let login = fields.lookup_login("login", &request.login);
+        let password = fields.password("password", &request.password);
+        let device = fields.device(request.device, peer);
+        let sign_in = fields.finish(|| {
+            Some(SignIn {
+                login: login?,
+                password: password?,
+                device: device?,
+            })
+        })?;
+        let granted = self.identity.sign_in(sign_in).await.map_err(|e| status(&e))?;
+        let grant = convert::grant(granted);
+        Ok(Response::new(v1::AuthenticateResponse {
+            tokens: Some(grant.tokens),
+            session: Some(grant.session),
+            user_id: grant.user_id,
+            roles: grant.roles,
+        }))
+    }
+
+    async fn refresh(
+        &self,
+        request: Request<v1::RefreshRequest>,
+    ) -> Result<Response<v1::RefreshResponse>, Status> {
+        let peer = peer(&request);
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let refresh_token = fields.refresh_token(request.refresh_token);
+        let request_id = fields.request_id(request.request_id);
+        let origin = Origin {
+            user_agent: fields.user_agent("user_agent", &request.user_agent),
+            ip_address: fields.ip_address("ip_address", &request.ip_address).or(peer),
+        };
+        let refresh = fields.finish(|| {
+            Some(Refresh {
+                refresh_token,
+                request_id,
+                origin,
+            })
+        })?;
+        let granted = self.identity.refresh(refresh).await.map_err(|e| status(&e))?;
+        let grant = convert::grant(granted);
+        Ok(Response::new(v1::RefreshResponse {
+            tokens: Some(grant.tokens),
+            session: Some(grant.session),
+            user_id: grant.user_id,
+            roles: grant.roles,
+        }))
+    }
+
+    async fn logout(
+        &self,
+        request: Request<v1::LogoutRequest>,
+    ) -> Result<Response<v1::LogoutResponse>, Status> {
+        let mut fields = Fields::default();
+        let refresh_token = fields.refresh_token(request.into_inner().refresh_token);
+        let refresh_token = fields.finish(|| Some(refresh_token))?;
+        self.identity
+            .log_out(&refresh_token)
+            .await
+            .map_err(|e| status(&e))?;
+        Ok(Response::new(v1::LogoutResponse {}))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<v1::ChangePasswordRequest>,
+    ) -> Result<Response<v1::ChangePasswordResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let current = fields.password("current_password", &request.current_password);
+        let new = fields.password("new_password", &request.new_password);
+        let (current, new) = fields.finish(|| current.zip(new))?;
+        let caller = self.identity.caller(token).await.map_err(|e| status(&e))?;
+        let ended = self
+            .identity
+            .change_password(&caller, &current, &new)
+            .await
+            .map_err(|e| status(&e))?;
+        Ok(Response::new(v1::ChangePasswordResponse {
+            revoked_session_count: convert::count(ended),
+        }))
+    }
+
+    async fn list_my_sessions(
+        &self,
+        request: Request<v1::ListMySessionsRequest>,
+    ) -> Result<Response<v1::ListMySessionsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let list = List::new(&self.identity, "ListMySessions", &[]);
+        let page = list.page(&mut fields, request.page_size, &request.page_token, SessionId);
+        let page = fields.finish(|| Some(page))?;
+        let caller = self.identity.caller(token).await.map_err(|e| status(&e))?;
+        let filter = Filter {
+            user_id: Some(caller.user_id),
+            ..Filter::default()
+        };
+        let mut sessions = self
+            .identity
+            .list_sessions(&filter, page)
+            .await
+            .map_err(|e| status(&e))?;
+        let next_page_token = list.finish(&page, &mut sessions, |(session, _)| session.id.0);
+        Ok(Response::new(v1::ListMySessionsResponse {
+            sessions: sessions.into_iter().map(convert::session).collect(),
+            next_page_token,
+            current_session_id: caller.session_id.to_string(),
+        }))
+    }
+
+    async fn revoke_my_session(
+        &self,
+        request: Request<v1::RevokeMySessionRequest>,
+    ) -> Result<Response<v1::RevokeMySessionResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let id = fields.session_id("session_id", &request.session_id);
+        let id = fields.finish(|| id)?;
+        let caller = self.identity.caller(token).await.map_err(|e| status(&e))?;
+        let session = self
+            .identity
+            .revoke_my_session(&caller, id)
+            .await
+            .map_err(|e| status(&e))?;
+        Ok(Response::new(v1::RevokeMySessionResponse {
+            session: Some(convert::session(session)),
+        }))
+    }
+}

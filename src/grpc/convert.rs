@@ -1,0 +1,118 @@
+//! Types into replies.
+
+use prost_types::Timestamp;
+use time::OffsetDateTime;
+
+use crate::{
+    identity::Granted,
+    model::{
+        session::{EndReason, Origin, Session, State},
+        user::User,
+    },
+    proto::v1,
+};
+
+pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
+    Timestamp {
+        seconds: time.unix_timestamp(),
+        // Below 1,000,000,000.
+        nanos: time.nanosecond().cast_signed(),
+    }
+}
+
+pub(super) fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+pub(super) fn user(user: User) -> v1::User {
+    v1::User {
+        user_id: user.id.to_string(),
+        login: user.login,
+        display_name: user.display_name,
+        roles: user.roles.into_names(),
+        disabled: user.disabled_at.is_some(),
+        create_time: Some(timestamp(user.created_at)),
+        update_time: Some(timestamp(user.updated_at)),
+    }
+}
+
+/// A session as it is at `now`, a time of the database's clock.
+pub(super) fn session((session, now): (Session, OffsetDateTime)) -> v1::Session {
+    let state = session.state(now);
+    let ended = match state {
+        State::Revoked(ended) => Some(ended),
+        State::Live | State::Expired => None,
+    };
+    let reason = ended.map_or(v1::SessionEndReason::Unspecified, |ended| {
+        end_reason(ended.reason)
+    });
+    v1::Session {
+        session_id: session.id.to_string(),
+        user_id: session.user_id.to_string(),
+        create_time: Some(timestamp(session.created_at)),
+        last_seen_time: Some(timestamp(session.last_seen_at)),
+        generation: session.generation,
+        idle_expire_time: Some(timestamp(session.idle_expires_at)),
+        absolute_expire_time: Some(timestamp(session.absolute_expires_at)),
+        state: session_state(state).into(),
+        end_reason: reason.into(),
+        end_time: ended.map(|ended| timestamp(ended.at)),
+        last_ip_address: address(&session.last_origin),
+        last_user_agent: session.last_origin.user_agent,
+        device: Some(v1::Device {
+            device_id: session.device.device_id.unwrap_or_default(),
+            display_name: session.device.display_name,
+            client_id: session.device.client_id,
+            ip_address: address(&session.device.origin),
+            user_agent: session.device.origin.user_agent,
+        }),
+    }
+}
+
+fn address(origin: &Origin) -> String {
+    origin.ip_address.map(|ip| ip.to_string()).unwrap_or_default()
+}
+
+fn session_state(state: State) -> v1::SessionState {
+    match state {
+        State::Live => v1::SessionState::Live,
+        State::Expired => v1::SessionState::Expired,
+        State::Revoked(_) => v1::SessionState::Revoked,
+    }
+}
+
+fn end_reason(reason: EndReason) -> v1::SessionEndReason {
+    match reason {
+        EndReason::LoggedOut => v1::SessionEndReason::LoggedOut,
+        EndReason::RevokedByUser => v1::SessionEndReason::RevokedByUser,
+        EndReason::RevokedByAdmin => v1::SessionEndReason::RevokedByAdmin,
+        EndReason::Replaced => v1::SessionEndReason::Replaced,
+        EndReason::TokenReused => v1::SessionEndReason::TokenReused,
+        EndReason::PasswordChanged => v1::SessionEndReason::PasswordChanged,
+        EndReason::UserDisabled => v1::SessionEndReason::UserDisabled,
+        EndReason::UserDeleted => v1::SessionEndReason::UserDeleted,
+    }
+}
+
+/// The parts of a reply that grants tokens.
+pub(super) struct Grant {
+    pub(super) tokens: v1::TokenPair,
+    pub(super) session: v1::Session,
+    pub(super) user_id: String,
+    pub(super) roles: Vec<String>,
+}
+
+pub(super) fn grant(granted: Granted) -> Grant {
+    let now = granted.session.rotated_at;
+    Grant {
+        tokens: v1::TokenPair {
+            access_token: granted.access_token.expose().to_owned(),
+            access_token_expire_time: Some(timestamp(granted.access_token.expires_at())),
+            refresh_token: granted.refresh_token.expose().to_owned(),
+            refresh_token_expire_time: Some(timestamp(granted.session.idle_expires_at)),
+        },
+        user_id: granted.session.user_id.to_string(),
+        session: session((granted.session, now)),
+        roles: granted.roles.into_names(),
+    }
+}

@@ -1,0 +1,92 @@
+//! Page tokens (AIP-158): where a page ended, and a tag that binds it to the list it
+//! came from, so that one from elsewhere is refused before any query.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use uuid::Uuid;
+
+use super::parse::Fields;
+use crate::{identity::Identity, store::sessions::Page};
+
+const DEFAULT_SIZE: u16 = 50;
+const MAX_SIZE: u16 = 1_000;
+
+/// A list: the RPC, who asks and what for. A page token is good for one list.
+pub(super) struct List<'a> {
+    identity: &'a Identity,
+    scope: Vec<u8>,
+}
+
+impl<'a> List<'a> {
+    pub(super) fn new(identity: &'a Identity, rpc: &str, filter: &[u8]) -> Self {
+        Self {
+            identity,
+            scope: [rpc.as_bytes(), &[0], filter].concat(),
+        }
+    }
+
+    /// The page that is asked for, whose limit is one more than its size, to see
+    /// whether another follows.
+    pub(super) fn page<Id>(
+        &self,
+        fields: &mut Fields,
+        page_size: i32,
+        page_token: &str,
+        id: impl FnOnce(Uuid) -> Id,
+    ) -> Page<Id> {
+        let size = match u16::try_from(page_size) {
+            Ok(0) => DEFAULT_SIZE,
+            Ok(size) if size <= MAX_SIZE => size,
+            _ => {
+                fields.reject("page_size", format!("must be 0 to {MAX_SIZE}"));
+                DEFAULT_SIZE
+            }
+        };
+        let after = (!page_token.is_empty()).then(|| self.open(page_token));
+        if after == Some(None) {
+            fields.reject(
+                "page_token",
+                "must be the next_page_token of the same list with the same filter",
+            );
+        }
+        Page {
+            after: after.flatten().map(id),
+            limit: size + 1,
+        }
+    }
+
+    /// Cuts `rows` to the page's size and names where the next page begins.
+    pub(super) fn finish<Id, T>(
+        &self,
+        page: &Page<Id>,
+        rows: &mut Vec<T>,
+        id: impl FnOnce(&T) -> Uuid,
+    ) -> String {
+        let size = usize::from(page.limit - 1);
+        if rows.len() <= size {
+            return String::new();
+        }
+        rows.truncate(size);
+        rows.last().map(|last| self.token(id(last))).unwrap_or_default()
+    }
+
+    fn token(&self, last: Uuid) -> String {
+        let bytes = [&last.as_bytes()[..], &self.tag(last)].concat();
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn open(&self, token: &str) -> Option<Uuid> {
+        let mut bytes = [0; 32];
+        if URL_SAFE_NO_PAD.decode_slice(token, &mut bytes) != Ok(32) {
+            return None;
+        }
+        let (last, tag) = bytes.split_first_chunk()?;
+        let last = Uuid::from_bytes(*last);
+        aws_lc_rs::constant_time::verify_slices_are_equal(tag, &self.tag(last)).ok()?;
+        Some(last)
+    }
+
+    fn tag(&self, last: Uuid) -> [u8; 16] {
+        let message = [&self.scope[..], last.as_bytes()].concat();
+        self.identity.page_key().tag(&message)
+    }
+}

@@ -1,0 +1,262 @@
+//! Requests into types. Every violation is collected, so that a caller learns of all
+//! at once; nothing inside checks again.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use time::OffsetDateTime;
+use tonic::{Request, Status};
+use tonic_types::FieldViolation;
+use uuid::Uuid;
+
+use super::status::invalid_argument;
+use crate::{
+    model::{
+        ids::{SessionId, UserId},
+        login::Login,
+        password::Password,
+        role::Roles,
+        session::{Device, Origin},
+    },
+    proto::v1,
+    store::sessions::Range,
+};
+
+const MAX_DISPLAY_NAME: usize = 128;
+const MAX_DEVICE_ID: usize = 128;
+const MAX_CLIENT_ID: usize = 64;
+const MAX_USER_AGENT: usize = 512;
+const MAX_LOOKUP_LOGIN: usize = 512;
+const MAX_REFRESH_TOKEN: usize = 256;
+const MIN_REQUEST_ID: usize = 22;
+const MAX_REQUEST_ID: usize = 128;
+
+/// The violations found so far.
+#[derive(Default)]
+pub(super) struct Fields {
+    violations: Vec<FieldViolation>,
+}
+
+impl Fields {
+    pub(super) fn reject(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.violations.push(FieldViolation::new(field, description));
+    }
+
+    /// What `build` makes of the parsed fields, or all violations.
+    pub(super) fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, Status> {
+        if !self.violations.is_empty() {
+            return Err(invalid_argument(self.violations));
+        }
+        // A field that gave nothing has said why.
+        build().ok_or_else(|| invalid_argument(Vec::new()))
+    }
+
+    /// A login to create.
+    pub(super) fn login(&mut self, field: &str, text: &str) -> Option<Login> {
+        Login::parse(text)
+            .map_err(|error| self.reject(field, error.to_string()))
+            .ok()
+    }
+
+    /// A login to look up, which need not be one that can be created.
+    pub(super) fn lookup_login(&mut self, field: &str, text: &str) -> Option<String> {
+        if text.is_empty() || text.len() > MAX_LOOKUP_LOGIN {
+            self.reject(field, format!("must be 1 to {MAX_LOOKUP_LOGIN} bytes"));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// A password within its byte limit; an empty one is taken, and is a wrong one.
+    pub(super) fn password(&mut self, field: &str, text: &str) -> Option<Password> {
+        Password::new(text)
+            .map_err(|error| self.reject(field, error.to_string()))
+            .ok()
+    }
+
+    pub(super) fn display_name(&mut self, field: &str, text: &str) -> String {
+        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(char::is_control) {
+            self.reject(
+                field,
+                format!("must be at most {MAX_DISPLAY_NAME} characters, none of them a control character"),
+            );
+        }
+        text.to_owned()
+    }
+
+    pub(super) fn roles(&mut self, field: &str, names: Vec<String>) -> Roles {
+        Roles::parse(names).unwrap_or_else(|error| {
+            self.reject(field, error.to_string());
+            Roles::default()
+        })
+    }
+
+    pub(super) fn refresh_token(&mut self, text: String) -> String {
+        if text.is_empty() || text.len() > MAX_REFRESH_TOKEN {
+            self.reject(
+                "refresh_token",
+                format!("must be 1 to {MAX_REFRESH_TOKEN} bytes"),
+            );
+        }
+        text
+    }
+
+    pub(super) fn request_id(&mut self, text: String) -> Option<String> {
+        if text.is_empty() {
+            return None;
+        }
+        let length = MIN_REQUEST_ID..=MAX_REQUEST_ID;
+        if !length.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            self.reject(
+                "request_id",
+                format!("must be {MIN_REQUEST_ID} to {MAX_REQUEST_ID} visible ASCII characters with at least 128 random bits"),
+            );
+        }
+        Some(text)
+    }
+
+    pub(super) fn session_id(&mut self, field: &str, text: &str) -> Option<SessionId> {
+        self.uuid(field, text).map(SessionId)
+    }
+
+    pub(super) fn user_id(&mut self, field: &str, text: &str) -> Option<UserId> {
+        self.uuid(field, text).map(UserId)
+    }
+
+    fn uuid(&mut self, field: &str, text: &str) -> Option<Uuid> {
+        // Only the hyphenated form, since ids are compared as texts by callers.
+        let uuid = Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
+        if uuid.is_none() {
+            self.reject(field, "must be a UUID in its hyphenated form");
+        }
+        uuid
+    }
+
+    /// A device and from where it signs in.
+    pub(super) fn device(&mut self, device: Option<v1::Device>, peer: Option<IpAddr>) -> Option<Device> {
+        let Some(device) = device else {
+            self.reject("device", "is required");
+            return None;
+        };
+        Some(Device {
+            device_id: self.device_id("device.device_id", device.device_id),
+            display_name: self.display_name("device.display_name", &device.display_name),
+            client_id: self.client_id("device.client_id", device.client_id),
+            origin: Origin {
+                user_agent: self.user_agent("device.user_agent", &device.user_agent),
+                ip_address: self.ip_address("device.ip_address", &device.ip_address).or(peer),
+            },
+        })
+    }
+
+    pub(super) fn device_id(&mut self, field: &str, text: String) -> Option<String> {
+        if text.len() > MAX_DEVICE_ID || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            self.reject(
+                field,
+                format!("must be at most {MAX_DEVICE_ID} visible ASCII characters"),
+            );
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    pub(super) fn client_id(&mut self, field: &str, text: String) -> String {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if !(1..=MAX_CLIENT_ID).contains(&text.len()) || !text.bytes().all(fits) {
+            self.reject(
+                field,
+                format!("must be 1 to {MAX_CLIENT_ID} characters of A-Z a-z 0-9 . _ -"),
+            );
+        }
+        text
+    }
+
+    /// A user agent, its control characters escaped so that no log or terminal acts
+    /// on them.
+    pub(super) fn user_agent(&mut self, field: &str, text: &str) -> String {
+        if text.len() > MAX_USER_AGENT {
+            self.reject(field, format!("must be at most {MAX_USER_AGENT} bytes"));
+            return String::new();
+        }
+        let mut escaped = String::with_capacity(text.len());
+        for c in text.chars() {
+            if c.is_control() {
+                escaped.extend(c.escape_unicode());
+            } else {
+                escaped.push(c);
+            }
+        }
+        escaped
+    }
+
+    pub(super) fn ip_address(&mut self, field: &str, text: &str) -> Option<IpAddr> {
+        if text.is_empty() {
+            return None;
+        }
+        let address = text.parse::<IpAddr>();
+        if address.is_err() {
+            self.reject(field, "must be an IPv4 or IPv6 address");
+        }
+        address.ok().map(|address| address.to_canonical())
+    }
+
+    /// A prefix in CIDR form, or one address.
+    pub(super) fn ip_prefix(&mut self, field: &str, text: &str) -> Option<IpNet> {
+        if text.is_empty() {
+            return None;
+        }
+        let prefix = text.parse::<IpNet>().ok();
+        let prefix = prefix.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        if prefix.is_none() {
+            self.reject(field, "must be an address or a prefix in CIDR form");
+        }
+        prefix.map(|prefix| prefix.trunc())
+    }
+
+    /// A text to search for; an empty one searches for nothing.
+    pub(super) fn search(&mut self, field: &str, text: String) -> Option<String> {
+        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(char::is_control) {
+            self.reject(
+                field,
+                format!("must be at most {MAX_DISPLAY_NAME} characters, none of them a control character"),
+            );
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    pub(super) fn time_range(&mut self, field: &str, range: Option<v1::TimeRange>) -> Range {
+        let Some(range) = range else {
+            return Range::default();
+        };
+        let start = self.timestamp(&format!("{field}.start_time"), range.start_time);
+        let end = self.timestamp(&format!("{field}.end_time"), range.end_time);
+        if let (Some(start), Some(end)) = (start, end)
+            && start >= end
+        {
+            self.reject(field, "start_time must be before end_time");
+        }
+        Range { start, end }
+    }
+
+    fn timestamp(
+        &mut self,
+        field: &str,
+        time: Option<prost_types::Timestamp>,
+    ) -> Option<OffsetDateTime> {
+        let time = time?;
+        let parsed = OffsetDateTime::from_unix_timestamp(time.seconds).ok();
+        let nanos = u32::try_from(time.nanos).ok();
+        let parsed = parsed.zip(nanos).and_then(|(seconds, nanos)| {
+            let exact = seconds.replace_nanosecond(nanos).ok()?;
+            (1..=9999).contains(&exact.year()).then_some(exact)
+        });
+        if parsed.is_none() {
+            self.reject(field, "must be a time between the years 1 and 9999");
+        }
+        parsed
+    }
+}
+
+/// The address of the peer; `None` behind a unix socket.
+pub(super) fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
+    request.remote_addr().map(|peer| peer.ip().to_canonical())
+}

@@ -1,0 +1,94 @@
+//! Who calls: an access token, checked alone and against its session's live row.
+
+use time::OffsetDateTime;
+
+use super::{Error, Identity, access_token};
+use crate::{
+    model::{
+        ids::{SessionId, UserId},
+        role::Roles,
+        session::{EndReason, State},
+    },
+    store::sessions::{self, Standing},
+};
+
+/// The user and session behind a call, as they stand at this moment.
+#[derive(Debug)]
+pub struct Caller {
+    /// Who.
+    pub user_id: UserId,
+    /// On which session.
+    pub session_id: SessionId,
+    /// What the user may do now, whatever the token says.
+    pub roles: Roles,
+    /// When the user signed in.
+    authenticated_at: OffsetDateTime,
+    /// The database's time at the check.
+    now: OffsetDateTime,
+}
+
+impl Identity {
+    /// The caller behind an access token. One statement, and none for a token that
+    /// this deployment did not sign.
+    ///
+    /// # Errors
+    ///
+    /// When the token is invalid or expired, its session has ended, or the database
+    /// cannot be asked.
+    pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
+        let ring = self.0.signing_keys.ring()?;
+        let claims = access_token::verify(access_token, &ring, &self.0.settings)
+            .ok_or(Error::AccessTokenInvalid)?;
+        let mut conn = self.0.pool.get().await?;
+        let standing =
+            sessions::find_standing(&mut conn, claims.user_id(), claims.session_id()).await?;
+        let standing = standing.ok_or(Error::AccessTokenInvalid)?;
+        let roles = live_roles(&standing)?;
+        if claims.expired_at(standing.now) {
+            return Err(Error::AccessTokenExpired);
+        }
+        Ok(Caller {
+            user_id: claims.user_id(),
+            session_id: claims.session_id(),
+            roles,
+            authenticated_at: standing.session.created_at,
+            now: standing.now,
+        })
+    }
+
+    /// The caller behind an access token, who must be an operator.
+    ///
+    /// # Errors
+    ///
+    /// As [`Identity::caller`], or when the user does not have the role `admin`.
+    pub async fn admin(&self, access_token: &str) -> Result<Caller, Error> {
+        let caller = self.caller(access_token).await?;
+        if caller.roles.include_admin() {
+            Ok(caller)
+        } else {
+            Err(Error::AdminRequired)
+        }
+    }
+
+    /// Whether the caller signed in so recently that other sessions may be ended.
+    pub(super) fn signed_in_recently(&self, caller: &Caller) -> bool {
+        caller.now - caller.authenticated_at <= self.0.settings.recent_sign_in
+    }
+}
+
+/// The roles of a session's user, when the session lives.
+pub(super) fn live_roles(standing: &Standing) -> Result<Roles, Error> {
+    match standing.session.state(standing.now) {
+        State::Revoked(ended) => return Err(Error::SessionEnded(Some(ended.reason))),
+        State::Expired => return Err(Error::SessionEnded(None)),
+        State::Live => {}
+    }
+    match &standing.user {
+        None => Err(Error::SessionEnded(Some(EndReason::UserDeleted))),
+        Some(user) if user.disabled => Err(Error::SessionEnded(Some(EndReason::UserDisabled))),
+        Some(user) if standing.session.created_at < user.sessions_valid_after => {
+            Err(Error::SessionEnded(Some(EndReason::RevokedByAdmin)))
+        }
+        Some(user) => Ok(user.roles.clone()),
+    }
+}

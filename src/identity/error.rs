@@ -1,0 +1,91 @@
+//! What can go wrong in a flow.
+
+use super::password::HashError;
+use crate::{
+    model::{password::Weakness, session::EndReason},
+    store,
+};
+
+/// Why a flow did not do what was asked. `grpc::status` says how each looks on the
+/// wire.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such user, a wrong password, or a disabled user.
+    #[error("invalid credentials")]
+    InvalidCredentials,
+    /// Not an access token of this deployment.
+    #[error("invalid access token")]
+    AccessTokenInvalid,
+    /// An access token whose time is over.
+    #[error("expired access token")]
+    AccessTokenExpired,
+    /// Not a refresh token of this deployment, or of a session that is gone.
+    #[error("invalid refresh token")]
+    RefreshTokenInvalid,
+    /// A refresh token that two parties hold; its session was ended.
+    #[error("reused refresh token")]
+    RefreshTokenReused,
+    /// The session expired (`None`) or was ended.
+    #[error("the session has ended")]
+    SessionEnded(Option<EndReason>),
+    /// The refresh token is newer than the database.
+    #[error("the database lost the generation of the refresh token")]
+    GenerationAhead,
+    /// The `request_id` is the one that made the token.
+    #[error("the request_id made this refresh token")]
+    RequestIdRepeated,
+    /// The caller is not an operator.
+    #[error("the caller does not have the role admin")]
+    AdminRequired,
+    /// The caller signed in too long ago.
+    #[error("the caller signed in too long ago")]
+    RecentSignInRequired,
+    /// No such session, or not the caller's.
+    #[error("no such session")]
+    SessionNotFound,
+    /// No such user.
+    #[error("no such user")]
+    UserNotFound,
+    /// Another user has the login.
+    #[error("the login is taken")]
+    LoginTaken,
+    /// Registration is off.
+    #[error("registration is off")]
+    RegistrationDisabled,
+    /// The new password is refused.
+    #[error("the new password is refused")]
+    WeakPassword(#[source] Weakness),
+    /// A concurrent change got in the way, repeatedly.
+    #[error("a concurrent change got in the way")]
+    Conflict,
+    /// The server is starting.
+    #[error("the signing keys are not loaded")]
+    NotReady,
+    /// The password could not be hashed.
+    #[error("hashing failed")]
+    Hash(#[from] HashError),
+    /// The database could not be asked.
+    #[error("the database failed")]
+    Store(#[from] store::Error),
+    /// A key could not be used.
+    #[error("cryptography failed: {0}")]
+    Crypto(&'static str),
+    /// The database's signing key is sealed under another master key.
+    #[error(
+        "the master key does not open signing key {kid}: \
+         the database was set up with another master key"
+    )]
+    WrongMasterKey {
+        /// Which key.
+        kid: String,
+    },
+    /// An access token could not be encoded.
+    #[error("signing failed")]
+    Signing(#[source] jsonwebtoken::errors::Error),
+}
+
+impl From<aws_lc_rs::error::Unspecified> for Error {
+    fn from(_: aws_lc_rs::error::Unspecified) -> Self {
+        Self::Crypto("the operating system gave no random bytes")
+    }
+}

@@ -1,0 +1,154 @@
+//! Sessions: one sign-in of one user on one device.
+
+use std::net::IpAddr;
+
+use time::OffsetDateTime;
+
+use super::ids::{SessionId, UserId};
+
+/// What a client said about the device it signed in on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The client's own stable id of the installation.
+    pub device_id: Option<String>,
+    /// What a person calls the device; may be empty.
+    pub display_name: String,
+    /// Which application signed in: the `client_id` claim.
+    pub client_id: String,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// From where a call came, as the calling service saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The user agent with its control characters escaped; may be empty.
+    pub user_agent: String,
+    /// The address; unknown behind a unix socket.
+    pub ip_address: Option<IpAddr>,
+}
+
+/// A session as its row has it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The `sid` claim.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The device and origin of the sign-in.
+    pub device: Device,
+    /// When the user signed in: the `auth_time` claim.
+    pub created_at: OffsetDateTime,
+    /// When it expires, however active it is.
+    pub absolute_expires_at: OffsetDateTime,
+    /// How often it was refreshed: the `gen` claim.
+    pub generation: u32,
+    /// When its generation was made: the `iat` claim of its access token.
+    pub rotated_at: OffsetDateTime,
+    /// When it was last used.
+    pub last_seen_at: OffsetDateTime,
+    /// The origin of that last use.
+    pub last_origin: Origin,
+    /// When it expires unless it is refreshed before.
+    pub idle_expires_at: OffsetDateTime,
+    /// When and why it was ended.
+    pub ended: Option<Ended>,
+}
+
+/// The end of a session before it expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// When.
+    pub at: OffsetDateTime,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// Whether a session can be refreshed at a given time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It can.
+    Live,
+    /// Its idle or its absolute limit has passed.
+    Expired,
+    /// It was ended before.
+    Revoked(Ended),
+}
+
+impl Session {
+    /// The state at `now`, a time of the database's clock. The limits themselves
+    /// are already outside: a session lives strictly before them.
+    #[must_use]
+    pub fn state(&self, now: OffsetDateTime) -> State {
+        match self.ended {
+            Some(ended) => State::Revoked(ended),
+            None if now < self.idle_expires_at && now < self.absolute_expires_at => State::Live,
+            None => State::Expired,
+        }
+    }
+}
+
+/// Declares the reasons together with the texts that rows have for them.
+macro_rules! end_reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+        /// Why a session was ended before it expired.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum EndReason {
+            $($(#[$doc])* $name),+
+        }
+
+        impl EndReason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The text of the reason in a row, in an error's metadata and in logs.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text),+
+                }
+            }
+
+            /// The reason that has this text in a row.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+end_reasons! {
+    /// The client signed out.
+    LoggedOut = "LOGGED_OUT",
+    /// The user ended it from another session.
+    RevokedByUser = "REVOKED_BY_USER",
+    /// An operator ended it.
+    RevokedByAdmin = "REVOKED_BY_ADMIN",
+    /// The user signed in again on the same device.
+    Replaced = "REPLACED",
+    /// Two parties held its refresh token.
+    TokenReused = "TOKEN_REUSED",
+    /// The password was changed or set elsewhere.
+    PasswordChanged = "PASSWORD_CHANGED",
+    /// The user was disabled.
+    UserDisabled = "USER_DISABLED",
+    /// The user was deleted.
+    UserDeleted = "USER_DELETED",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn end_reasons_survive_their_text() {
+        for reason in EndReason::ALL {
+            assert_eq!(EndReason::parse(reason.as_str()), Some(*reason));
+        }
+        assert_eq!(EndReason::parse("OTHER"), None);
+    }
+}

@@ -1,0 +1,221 @@
+//! The composition root: listener, pool, keys, layers, health, drain.
+
+mod call;
+mod health;
+mod listen;
+mod startup;
+
+use std::{future::Future, io, time::Duration};
+
+use tonic::transport::server::Router;
+
+use crate::{
+    config::Serve,
+    grpc::{AuthService, SessionAdminService, UserAdminService},
+    identity::{self, Identity, password::PasswordHasher},
+    proto::{
+        self,
+        v1::{
+            auth_server::AuthServer, session_admin_server::SessionAdminServer,
+            user_admin_server::UserAdminServer,
+        },
+    },
+    store::{self, Pool},
+};
+use call::CallLayer;
+use health::Health;
+pub use listen::{ListenAddress, Listener};
+
+/// The largest message that is read, in bytes: many times what any request needs.
+const MAX_MESSAGE: usize = 64 * 1024;
+/// The largest header list that is read, in bytes.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// How many streams that a peer reset may wait to be accepted (CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 32;
+/// How many streams may be reset for a peer's errors before its connection ends.
+const MAX_ERROR_RESETS: usize = 128;
+
+/// Why the server did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration does not make sense.
+    #[error("the configuration is invalid")]
+    Config(#[from] crate::config::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: ListenAddress,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Passwords cannot be hashed this way.
+    #[error("password hashing cannot start")]
+    Hasher(#[source] identity::password::HashError),
+    /// The database cannot be used.
+    #[error("the database cannot be used")]
+    Store(#[from] store::Error),
+    /// The schema is older than this release.
+    #[error("the schema lacks {}: run `rollcall migrate`", .0.join(", "))]
+    OldSchema(Vec<String>),
+    /// The signing keys cannot be used.
+    #[error("the signing keys cannot be loaded")]
+    Keys(#[source] identity::Error),
+    /// The reflection service cannot be built.
+    #[error("reflection cannot start")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// The transport ended.
+    #[error("the transport failed")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// A server that listens and is about to answer.
+pub struct Server {
+    config: Serve,
+    listener: Listener,
+    identity: Identity,
+}
+
+impl Server {
+    /// Checks the configuration and binds the listener. The database is not asked yet.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration does not make sense or the address is taken.
+    pub async fn bind(config: Serve) -> Result<Self, Error> {
+        config.validate()?;
+        let identity = identity(&config)?;
+        let listener = Listener::bind(&config.listen.listen)
+            .await
+            .map_err(|source| Error::Listen {
+                address: config.listen.listen.clone(),
+                source,
+            })?;
+        Ok(Self {
+            config,
+            listener,
+            identity,
+        })
+    }
+
+    /// Where the server listens; with the real port where 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> &ListenAddress {
+        self.listener.address()
+    }
+
+    /// The flows that the server answers with.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Answers until `shutdown` completes; then says NOT_SERVING, pauses, and drains.
+    /// Health is answered at once, the rest once the database is ready.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be made ready by waiting.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let (health, health_service) = Health::new().await;
+        let router = self.router(&health)?.add_service(health_service);
+        let drain = Drain::of(&self.config);
+        tracing::info!(address = %self.listener.address(), "listening");
+
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = self.listener.serve(router, async {
+            let _ = stopped.await;
+        });
+        tokio::pin!(serving);
+        let ready = startup::run(&self.config, &self.identity, &health);
+        tokio::select! {
+            // Startup goes on as the watch over the database and ends only in failure.
+            Err(error) = ready => return Err(error),
+            result = &mut serving => return Ok(result?),
+            () = shutdown => {}
+        }
+
+        tracing::info!("shutting down");
+        health.stop().await;
+        let drained = async {
+            tokio::time::sleep(drain.pause).await;
+            health.end_watches().await;
+            let _ = stop.send(());
+        };
+        let finished = tokio::time::timeout(drain.pause + drain.limit, async {
+            tokio::join!(&mut serving, drained).0
+        });
+        match finished.await {
+            Ok(result) => result?,
+            Err(_) => tracing::warn!("calls were still under way at the drain limit"),
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn router(&self, health: &Health) -> Result<Router<CallStack>, Error> {
+        let listen = &self.config.listen;
+        let call = CallLayer::new(health.readiness(), listen.request_timeout);
+        let v1 = reflection().build_v1().map_err(Error::Reflection)?;
+        let v1alpha = reflection().build_v1alpha().map_err(Error::Reflection)?;
+        let identity = &self.identity;
+        Ok(tonic::transport::Server::builder()
+            .max_concurrent_streams(listen.max_concurrent_streams)
+            .http2_max_header_list_size(MAX_HEADERS)
+            .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
+            .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
+            .http2_keepalive_interval(Some(listen.keepalive_interval))
+            .http2_keepalive_timeout(Some(listen.keepalive_timeout))
+            .layer(call)
+            .add_service(
+                AuthServer::new(AuthService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                SessionAdminServer::new(SessionAdminService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                UserAdminServer::new(UserAdminService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(v1)
+            .add_service(v1alpha))
+    }
+}
+
+type CallStack = tower::layer::util::Stack<CallLayer, tower::layer::util::Identity>;
+
+/// How the server ends.
+struct Drain {
+    pause: Duration,
+    limit: Duration,
+}
+
+impl Drain {
+    fn of(config: &Serve) -> Self {
+        Self {
+            pause: config.listen.drain_pause,
+            limit: config.listen.drain_limit,
+        }
+    }
+}
+
+fn identity(config: &Serve) -> Result<Identity, Error> {
+    let pool = Pool::new(&config.database.database_url, &config.database.pool_options())?;
+    let hasher = PasswordHasher::new(config.hashing.options()).map_err(Error::Hasher)?;
+    let master_key = config.master_key.load()?;
+    Ok(Identity::new(
+        config.identity.settings(),
+        pool,
+        hasher,
+        &master_key,
+    ))
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

@@ -1,0 +1,192 @@
+//! What surrounds every call: its id, its span, its deadline, its line in the log.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::{Instrument, field};
+
+use super::{MAX_MESSAGE, health::Readiness};
+use crate::grpc::{request_id, status};
+
+/// The packages whose services wait for the database.
+const PACKAGE: &str = "/rollcall.";
+
+/// Wraps every service in a [`Call`].
+#[derive(Clone, Debug)]
+pub(super) struct CallLayer {
+    readiness: Readiness,
+    timeout: Duration,
+}
+
+impl CallLayer {
+    pub(super) fn new(readiness: Readiness, timeout: Duration) -> Self {
+        Self { readiness, timeout }
+    }
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Call<S>;
+
+    fn layer(&self, inner: S) -> Call<S> {
+        Call {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// A service with what surrounds each of its calls.
+#[derive(Clone, Debug)]
+pub(super) struct Call<S> {
+    inner: S,
+    layer: CallLayer,
+}
+
+impl<S> Service<Request<Body>> for Call<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let id = request_id::choose(request.headers().get(request_id::HEADER));
+        let method = request.uri().path().to_owned();
+        let span = tracing::info_span!(
+            "call",
+            request_id = id,
+            method,
+            user_id = field::Empty,
+            session_id = field::Empty,
+        );
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let layer = self.layer.clone();
+        let header = HeaderValue::from_str(&id);
+        let call = async move {
+            let started = Instant::now();
+            let mut response = answer(inner, &layer, request).await;
+            if let Ok(header) = header {
+                response.headers_mut().insert(request_id::HEADER, header);
+            }
+            log(&method, &response, started.elapsed());
+            Ok(response)
+        };
+        Box::pin(request_id::CURRENT.scope(id, call).instrument(span))
+    }
+}
+
+async fn answer<S>(mut inner: S, layer: &CallLayer, request: Request<Body>) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    if request.uri().path().starts_with(PACKAGE) && !layer.readiness.is_ready() {
+        return status::unavailable().into_http();
+    }
+    let timeout = deadline(request.headers(), layer.timeout);
+    let call = AssertUnwindSafe(inner.call(request)).catch_unwind();
+    let response = match tokio::time::timeout(timeout, call).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(never))) => match never {},
+        Ok(Err(_panic)) => {
+            tracing::error!("the call panicked");
+            return status::internal().into_http();
+        }
+        Err(_elapsed) => return status::deadline_exceeded().into_http(),
+    };
+    // tonic's word for a message over the limit; no service here uses this code.
+    if code(response.headers()) == Code::OutOfRange {
+        let message = format!("the message is larger than {MAX_MESSAGE} bytes");
+        return status::undecodable(&message).into_http();
+    }
+    response
+}
+
+/// The shorter of the caller's and the server's limit. A little of the caller's is kept
+/// back, so that the answer comes before the caller and the transport give up.
+fn deadline(headers: &HeaderMap, limit: Duration) -> Duration {
+    let asked = headers
+        .get("grpc-timeout")
+        .and_then(|value| value.to_str().ok())
+        .and_then(parse_timeout);
+    match asked {
+        Some(asked) => limit.min(asked - (asked / 10).min(Duration::from_millis(10))),
+        None => limit,
+    }
+}
+
+/// `TimeoutValue TimeoutUnit` of the gRPC protocol: at most 8 digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(value * 60 * 60)),
+        "M" => Some(Duration::from_secs(value * 60)),
+        "S" => Some(Duration::from_secs(value)),
+        "m" => Some(Duration::from_millis(value)),
+        "u" => Some(Duration::from_micros(value)),
+        "n" => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+/// The code of a reply that ended with its headers; a stream that goes on is OK so far.
+fn code(headers: &HeaderMap) -> Code {
+    Status::from_header_map(headers).map_or(Code::Ok, |status| status.code())
+}
+
+fn log(method: &str, response: &Response<Body>, elapsed: Duration) {
+    let code = code(response.headers());
+    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    if method.starts_with(PACKAGE) {
+        tracing::info!(?code, micros, "call ended");
+    } else {
+        tracing::debug!(?code, micros, "call ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_of_the_protocol_are_understood() {
+        assert_eq!(parse_timeout("1S"), Some(Duration::from_secs(1)));
+        assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(359_999_996_400)));
+        for bad in ["", "S", "1", "1s", "-1S", "123456789S", "1é"] {
+            assert_eq!(parse_timeout(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn deadline_is_the_shorter_limit() {
+        let limit = Duration::from_secs(10);
+        let mut headers = HeaderMap::new();
+        assert_eq!(deadline(&headers, limit), limit);
+        headers.insert("grpc-timeout", HeaderValue::from_static("1S"));
+        assert_eq!(deadline(&headers, limit), Duration::from_millis(990));
+        headers.insert("grpc-timeout", HeaderValue::from_static("60S"));
+        assert_eq!(deadline(&headers, limit), limit);
+    }
+}

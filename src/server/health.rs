@@ -1,0 +1,112 @@
+//! Health (grpc.health.v1). `""` is liveness: the process answers. Each service by
+//! name is readiness: the database can be asked.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::Mutex;
+use tonic::server::NamedService;
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health as HealthRpc, HealthServer},
+    server::{HealthReporter, health_reporter},
+};
+
+use crate::{
+    grpc::{AuthService, SessionAdminService, UserAdminService},
+    proto::v1::{
+        auth_server::AuthServer, session_admin_server::SessionAdminServer,
+        user_admin_server::UserAdminServer,
+    },
+};
+
+/// The services that need the database.
+pub(super) const SERVICES: [&str; 3] = [
+    <AuthServer<AuthService> as NamedService>::NAME,
+    <SessionAdminServer<SessionAdminService> as NamedService>::NAME,
+    <UserAdminServer<UserAdminService> as NamedService>::NAME,
+];
+
+/// Whether the services can be called at all. Once true it stays true: a database that
+/// is gone for a moment fails the calls that need it, not all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    pub(super) fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What the health service reports.
+pub(super) struct Health {
+    readiness: Readiness,
+    reporter: HealthReporter,
+    // Once stopped, nothing turns back to SERVING.
+    stopped: Mutex<bool>,
+}
+
+impl Health {
+    /// Everything NOT_SERVING, `""` too.
+    pub(super) async fn new() -> (Self, HealthServer<impl HealthRpc>) {
+        let (reporter, service) = health_reporter();
+        let health = Self {
+            readiness: Readiness::default(),
+            reporter,
+            stopped: Mutex::new(false),
+        };
+        health.report("", false).await;
+        health.set_database(false).await;
+        (health, service)
+    }
+
+    pub(super) fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    /// Migrations, keys and pool are ready.
+    pub(super) async fn set_ready(&self) {
+        self.readiness.0.store(true, Ordering::Release);
+        let stopped = self.stopped.lock().await;
+        if !*stopped {
+            self.report("", true).await;
+        }
+    }
+
+    /// Whether the database can be asked.
+    pub(super) async fn set_database(&self, reachable: bool) {
+        let stopped = self.stopped.lock().await;
+        if !*stopped {
+            for service in SERVICES {
+                self.report(service, reachable).await;
+            }
+        }
+    }
+
+    /// NOT_SERVING for good: no new calls should come.
+    pub(super) async fn stop(&self) {
+        self.set_database(false).await;
+        let mut stopped = self.stopped.lock().await;
+        *stopped = true;
+        self.report("", false).await;
+    }
+
+    /// Ends the streams of those who watch, which would hold up the drain.
+    pub(super) async fn end_watches(&self) {
+        let mut reporter = self.reporter.clone();
+        for service in SERVICES.into_iter().chain([""]) {
+            reporter.clear_service_status(service).await;
+        }
+    }
+
+    async fn report(&self, service: &str, serving: bool) {
+        let status = if serving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        self.reporter.set_service_status(service, status).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! The tables, as `migrations/` makes them.
+
+diesel::table! {
+    users (id) {
+        id -> Uuid,
+        login -> Text,
+        display_name -> Text,
+        roles -> Array<Text>,
+        password_hash -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
+        sessions_valid_after -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    user_logins (login) {
+        login -> Text,
+        user_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    sessions (user_id, id) {
+        user_id -> Uuid,
+        id -> Uuid,
+        client_id -> Text,
+        device_id -> Nullable<Text>,
+        device_name -> Text,
+        user_agent -> Text,
+        ip_address -> Nullable<Inet>,
+        created_at -> Timestamptz,
+        absolute_expires_at -> Timestamptz,
+        generation -> Int8,
+        h_current -> Bytea,
+        h_previous -> Nullable<Bytea>,
+        rotated_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        last_user_agent -> Text,
+        last_ip_address -> Nullable<Inet>,
+        idle_expires_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+        end_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        algorithm -> Text,
+        public_key -> Bytea,
+        sealed_private -> Bytea,
+        state -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(users, user_logins, sessions);

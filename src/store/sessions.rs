@@ -1,0 +1,130 @@
+//! Sessions.
+
+mod list;
+mod open;
+mod revoke;
+mod rotate;
+mod row;
+
+pub use list::{Filter, Page, Range, list};
+pub use open::{NewSession, Opened, open, open_in_turn};
+pub use revoke::{
+    Reused, revoke, revoke_of_user, revoke_reused, revoke_user_sessions,
+    revoke_user_sessions_except,
+};
+pub use rotate::{Rotated, Rotation, rotate};
+
+use diesel::{
+    ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    dsl::now, sql_types::Timestamptz,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use row::SessionRow;
+use time::OffsetDateTime;
+
+use super::{
+    Error,
+    schema::{sessions, users},
+};
+use crate::model::{
+    ids::{SessionId, UserId},
+    refresh_token::Commitment,
+    role::Roles,
+    session::Session,
+    verdict::Lineage,
+};
+
+/// A session, its generations and its user, at one moment.
+#[derive(Debug)]
+pub struct Standing {
+    /// The session.
+    pub session: Session,
+    /// What its row says of its generations.
+    pub lineage: Lineage,
+    /// Its user; `None` when deleted.
+    pub user: Option<Standard>,
+    /// The moment, by the database's clock.
+    pub now: OffsetDateTime,
+}
+
+/// What a user's row demands of a session.
+#[derive(Debug)]
+pub struct Standard {
+    /// What the user may do.
+    pub roles: Roles,
+    /// Whether the user is kept from signing in.
+    pub disabled: bool,
+    /// Sessions created before are ended.
+    pub sessions_valid_after: OffsetDateTime,
+}
+
+/// The session of a user, whatever its state.
+///
+/// # Errors
+///
+/// When the database cannot be asked or the row cannot be.
+pub async fn find_standing(
+    conn: &mut AsyncPgConnection,
+    user_id: UserId,
+    id: SessionId,
+) -> Result<Option<Standing>, Error> {
+    type Row = (
+        SessionRow,
+        Option<(Vec<String>, Option<OffsetDateTime>, OffsetDateTime)>,
+        OffsetDateTime,
+    );
+    let row: Option<Row> = sessions::table
+        .left_join(users::table.on(users::id.eq(sessions::user_id)))
+        .filter(sessions::user_id.eq(user_id.0))
+        .filter(sessions::id.eq(id.0))
+        .select((
+            sessions::all_columns,
+            (
+                users::roles,
+                users::disabled_at,
+                users::sessions_valid_after,
+            )
+                .nullable(),
+            now.into_sql::<Timestamptz>(),
+        ))
+        .first(conn)
+        .await
+        .optional()?;
+    let Some((row, user, at)) = row else {
+        return Ok(None);
+    };
+    let lineage = row.lineage()?;
+    let user = user.map(|(roles, disabled_at, sessions_valid_after)| Standard {
+        roles: Roles::from_stored(roles),
+        disabled: disabled_at.is_some(),
+        sessions_valid_after,
+    });
+    Ok(Some(Standing {
+        session: row.try_into()?,
+        lineage,
+        user,
+        now: at,
+    }))
+}
+
+/// A session of any user, whatever its state, and the database's time.
+///
+/// # Errors
+///
+/// When the database cannot be asked or the row cannot be.
+pub async fn get(
+    conn: &mut AsyncPgConnection,
+    id: SessionId,
+) -> Result<Option<(Session, OffsetDateTime)>, Error> {
+    let row: Option<(SessionRow, OffsetDateTime)> = sessions::table
+        .filter(sessions::id.eq(id.0))
+        .select((sessions::all_columns, now.into_sql::<Timestamptz>()))
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(|(row, at)| Ok((row.try_into()?, at))).transpose()
+}
+
+fn bytes(commitment: Commitment) -> Vec<u8> {
+    commitment.0.to_vec()
+}

@@ -1,0 +1,151 @@
+//! The opening of a session at sign-in.
+
+use std::time::Duration;
+
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl,
+    pg::data_types::PgInterval,
+    sql_types::{Array, Bytea, Inet, Interval, Nullable, Text, Uuid as SqlUuid},
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use super::{
+    super::{
+        Error,
+        schema::{sessions, users},
+        statement::statement,
+    },
+    bytes,
+    rotate::interval,
+    row::{COLUMNS, SessionRow},
+};
+use crate::model::{
+    ids::{SessionId, UserId},
+    refresh_token::Commitment,
+    role::Roles,
+    session::{Device, Session},
+};
+
+/// A session that is asked for.
+#[derive(Debug)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The PHC string that the password was checked against: where it has changed
+    /// since, no session is opened.
+    pub password_hash: String,
+    /// On which device. A live session of the same user, client and device id ends.
+    pub device: Device,
+    /// The commitment of generation 0.
+    pub commitment: Commitment,
+    /// For how long it lives unless it is refreshed.
+    pub idle: Duration,
+    /// For how long it lives at most.
+    pub absolute: Duration,
+}
+
+/// A session that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The session.
+    pub session: Session,
+    /// The user's roles at that moment.
+    pub roles: Roles,
+}
+
+struct Binds<'a> {
+    new: &'a NewSession,
+    user_id: Uuid,
+    id: Uuid,
+    ip_address: Option<IpNet>,
+    commitment: Vec<u8>,
+    idle: PgInterval,
+    absolute: PgInterval,
+}
+
+statement! {
+    /// The share lock on the user makes a sign-in and a disabling, deletion or
+    /// change of password wait for each other: whichever is second sees the first.
+    /// The insert reads from `replaced`, so that the earlier session of the device
+    /// has ended when the unique index looks.
+    Open(&Binds<'_>) -> (sessions::SqlType, Array<Text>) = |it|
+        "WITH account AS (\
+           SELECT id, roles, greatest(now(), sessions_valid_after) AS opened_at FROM users \
+           WHERE id = ", [SqlUuid: it.user_id], " AND disabled_at IS NULL \
+             AND password_hash = ", [Text: it.new.password_hash], " FOR SHARE\
+         ), replaced AS (\
+           UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REPLACED' FROM account \
+           WHERE s.user_id = account.id AND s.client_id = ", [Text: it.new.device.client_id],
+        "    AND s.device_id = ", [Nullable<Text>: it.new.device.device_id],
+        "    AND s.revoked_at IS NULL RETURNING s.id\
+         ), earlier AS (SELECT count(*) FROM replaced), opened AS (\
+           INSERT INTO sessions AS s (user_id, id, client_id, device_id, device_name, \
+             user_agent, ip_address, created_at, absolute_expires_at, generation, h_current, \
+             rotated_at, last_seen_at, last_user_agent, last_ip_address, idle_expires_at) \
+           SELECT account.id, ", [SqlUuid: it.id], ", ", [Text: it.new.device.client_id], ", ",
+        [Nullable<Text>: it.new.device.device_id], ", ", [Text: it.new.device.display_name],
+        ", ", [Text: it.new.device.origin.user_agent], ", ", [Nullable<Inet>: it.ip_address],
+        ", opened_at, opened_at + ", [Interval: it.absolute], ", 0, ", [Bytea: it.commitment],
+        ", opened_at, opened_at, ", [Text: it.new.device.origin.user_agent], ", ",
+        [Nullable<Inet>: it.ip_address], ", opened_at + least(", [Interval: it.idle], ", ",
+        [Interval: it.absolute], ") FROM account, earlier RETURNING ", {COLUMNS},
+        ") SELECT ", {COLUMNS}, ", account.roles FROM opened AS s, account"
+}
+
+/// Opens a session and ends the earlier one of the same device; `None` when the user
+/// was disabled, deleted or given another password since the password was checked.
+///
+/// # Errors
+///
+/// When the database cannot be asked, or another sign-in on the same device came
+/// first ([`Error::is_unique_violation`] of `sessions_live_device`): then
+/// [`open_in_turn`] opens it.
+pub async fn open(
+    conn: &mut AsyncPgConnection,
+    new: &NewSession,
+) -> Result<Option<Opened>, Error> {
+    let binds = Binds {
+        new,
+        user_id: new.user_id.0,
+        id: new.id.0,
+        ip_address: new.device.origin.ip_address.map(IpNet::from),
+        commitment: bytes(new.commitment),
+        idle: interval(new.idle),
+        absolute: interval(new.absolute),
+    };
+    let row: Option<(SessionRow, Vec<String>)> = Open(&binds).get_result(conn).await.optional()?;
+    let Some((row, roles)) = row else {
+        return Ok(None);
+    };
+    Ok(Some(Opened {
+        session: row.try_into()?,
+        roles: Roles::from_stored(roles),
+    }))
+}
+
+/// [`open`] after the user's other sign-ins: it locks the user first, so that its
+/// statement sees every session that was opened before.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn open_in_turn(
+    conn: &mut AsyncPgConnection,
+    new: &NewSession,
+) -> Result<Option<Opened>, Error> {
+    conn.transaction(async |conn| {
+        users::table
+            .filter(users::id.eq(new.user_id.0))
+            .select(users::id)
+            .for_no_key_update()
+            .first::<Uuid>(conn)
+            .await
+            .optional()?;
+        open(conn, new).await
+    })
+    .await
+}

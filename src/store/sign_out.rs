@@ -1,0 +1,120 @@
+//! Changes of a user that end sessions, each in one transaction.
+//!
+//! The user's row comes first: its lock makes a sign-in that is under way wait, or
+//! waits for it, so that the statement that ends sessions sees every session there is.
+
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+
+use super::{
+    Error, sessions,
+    users::{self, Change},
+};
+use crate::model::{
+    ids::{SessionId, UserId},
+    session::EndReason,
+    user::User,
+};
+
+/// Ends all live sessions of a user and says how many; `None` when there is no such
+/// user.
+///
+/// # Errors
+///
+/// When the database cannot be asked; then nothing has changed.
+pub async fn sign_out(conn: &mut AsyncPgConnection, id: UserId) -> Result<Option<usize>, Error> {
+    conn.transaction(async |conn| end_all(conn, id, EndReason::RevokedByAdmin).await)
+        .await
+}
+
+/// Sets a user's password and ends all sessions; `None` when there is no such user.
+///
+/// # Errors
+///
+/// When the database cannot be asked; then nothing has changed.
+pub async fn set_password(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    password_hash: &str,
+) -> Result<Option<usize>, Error> {
+    conn.transaction(async |conn| {
+        users::set_password(conn, id, password_hash).await?;
+        end_all(conn, id, EndReason::PasswordChanged).await
+    })
+    .await
+}
+
+/// Replaces a user's password if it still is `verified`, and ends all sessions but
+/// `kept`; `None` when it is not.
+///
+/// # Errors
+///
+/// When the database cannot be asked; then nothing has changed.
+pub async fn change_password(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    verified: &str,
+    password_hash: &str,
+    kept: SessionId,
+) -> Result<Option<usize>, Error> {
+    conn.transaction(async |conn| {
+        if !users::replace_password(conn, id, verified, password_hash).await? {
+            return Ok(None);
+        }
+        let reason = EndReason::PasswordChanged;
+        let ended = sessions::revoke_user_sessions_except(conn, id, &[kept], reason).await?;
+        Ok(Some(ended))
+    })
+    .await
+}
+
+/// Changes a user, and ends all sessions when that disables the user; `None` when
+/// there is no such user.
+///
+/// # Errors
+///
+/// When the database cannot be asked; then nothing has changed.
+pub async fn update_user(
+    conn: &mut AsyncPgConnection,
+    change: &Change,
+) -> Result<Option<(User, usize)>, Error> {
+    if change.disabled != Some(true) {
+        let user = users::update(conn, change).await?;
+        return Ok(user.map(|user| (user, 0)));
+    }
+    conn.transaction(async |conn| {
+        let Some(user) = users::update(conn, change).await? else {
+            return Ok(None);
+        };
+        let ended = end_all(conn, change.id, EndReason::UserDisabled).await?;
+        Ok(Some((user, ended.unwrap_or(0))))
+    })
+    .await
+}
+
+/// Deletes a user and ends all sessions, whose rows stay; `None` when there is no such
+/// user.
+///
+/// # Errors
+///
+/// When the database cannot be asked; then nothing has changed.
+pub async fn delete_user(conn: &mut AsyncPgConnection, id: UserId) -> Result<Option<usize>, Error> {
+    conn.transaction(async |conn| {
+        if !users::delete(conn, id).await? {
+            return Ok(None);
+        }
+        let ended = sessions::revoke_user_sessions(conn, id, EndReason::UserDeleted).await?;
+        Ok(Some(ended))
+    })
+    .await
+}
+
+async fn end_all(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    reason: EndReason,
+) -> Result<Option<usize>, Error> {
+    if !users::expire_sessions(conn, id).await? {
+        return Ok(None);
+    }
+    Ok(Some(sessions::revoke_user_sessions(conn, id, reason).await?))
+}

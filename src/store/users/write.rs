@@ -1,0 +1,192 @@
+//! Changes of users.
+
+use diesel::{
+    ExpressionMethods, IntoSql, OptionalExtension, QueryDsl,
+    dsl::now,
+    sql_types::{Array, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::{
+    super::{
+        Error,
+        schema::users,
+        statement::statement,
+    },
+    row::UserRow,
+};
+use crate::model::{ids::UserId, role::Roles, user::User};
+
+/// The SQL types of [`UserRow`].
+type UserSql = (
+    SqlUuid,
+    Text,
+    Text,
+    Array<Text>,
+    Nullable<Timestamptz>,
+    Timestamptz,
+    Timestamptz,
+);
+
+const COLUMNS: &str = "id, login, display_name, roles, disabled_at, created_at, updated_at";
+
+/// A user to create.
+#[derive(Debug)]
+pub struct NewUser {
+    /// The id.
+    pub id: UserId,
+    /// The login as it was typed.
+    pub login: String,
+    /// The login in its case-mapped form.
+    pub login_key: String,
+    /// What people call the user.
+    pub display_name: String,
+    /// What the user may do.
+    pub roles: Roles,
+    /// The PHC string of the password.
+    pub password_hash: String,
+}
+
+statement! {
+    Create(&NewUser) -> UserSql = |it|
+        "WITH claimed AS (\
+           INSERT INTO user_logins (login, user_id) VALUES (",
+        [Text: it.login_key], ", ", [SqlUuid: it.id.0],
+        ") ON CONFLICT DO NOTHING RETURNING user_id\
+         ) INSERT INTO users (id, login, display_name, roles, password_hash, created_at, \
+             updated_at, sessions_valid_after) \
+           SELECT user_id, ", [Text: it.login], ", ", [Text: it.display_name], ", ",
+        [Array<Text>: it.roles.names()], ", ", [Text: it.password_hash],
+        ", now(), now(), now() FROM claimed RETURNING ", {COLUMNS}
+}
+
+/// Creates a user; `None` when the login is taken.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn create(conn: &mut AsyncPgConnection, new: &NewUser) -> Result<Option<User>, Error> {
+    let row: Option<UserRow> = Create(new).get_result(conn).await.optional()?;
+    Ok(row.map(User::from))
+}
+
+/// A change of a user; what is `None` stays.
+#[derive(Debug)]
+pub struct Change {
+    /// Which user.
+    pub id: UserId,
+    /// What people call the user.
+    pub display_name: Option<String>,
+    /// What the user may do.
+    pub roles: Option<Roles>,
+    /// Whether the user is kept from signing in.
+    pub disabled: Option<bool>,
+}
+
+struct Binds<'a> {
+    change: &'a Change,
+    roles: Option<&'a [String]>,
+}
+
+statement! {
+    Update(&Binds<'_>) -> UserSql = |it|
+        "UPDATE users SET updated_at = now(), display_name = coalesce(",
+        [Nullable<Text>: it.change.display_name], ", display_name), roles = coalesce(",
+        [Nullable<Array<Text>>: it.roles], ", roles), disabled_at = CASE coalesce(",
+        [Nullable<Bool>: it.change.disabled],
+        ", disabled_at IS NOT NULL) WHEN true THEN coalesce(disabled_at, now()) END \
+         WHERE id = ", [SqlUuid: it.change.id.0], " RETURNING ", {COLUMNS}
+}
+
+/// Changes a user; `None` when there is none.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn update(conn: &mut AsyncPgConnection, change: &Change) -> Result<Option<User>, Error> {
+    let binds = Binds {
+        change,
+        roles: change.roles.as_ref().map(Roles::names),
+    };
+    let row: Option<UserRow> = Update(&binds).get_result(conn).await.optional()?;
+    Ok(row.map(User::from))
+}
+
+/// Lets every session of a user end that was created before this moment; `false` when
+/// there is no such user.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn expire_sessions(conn: &mut AsyncPgConnection, id: UserId) -> Result<bool, Error> {
+    let met = diesel::update(users::table.filter(users::id.eq(id.0)))
+        .set(users::sessions_valid_after.eq(now.into_sql::<Timestamptz>()))
+        .execute(conn)
+        .await?;
+    Ok(met == 1)
+}
+
+/// Sets the password of a user, whatever it was; `false` when there is no such user.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn set_password(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    password_hash: &str,
+) -> Result<bool, Error> {
+    let met = diesel::update(users::table.filter(users::id.eq(id.0)))
+        .set((
+            users::password_hash.eq(password_hash),
+            users::updated_at.eq(now.into_sql::<Timestamptz>()),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(met == 1)
+}
+
+/// Replaces the password of an enabled user if it still is `verified`; `false`
+/// otherwise.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn replace_password(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    verified: &str,
+    password_hash: &str,
+) -> Result<bool, Error> {
+    let met = diesel::update(
+        users::table
+            .filter(users::id.eq(id.0))
+            .filter(users::password_hash.eq(verified))
+            .filter(users::disabled_at.is_null()),
+    )
+    .set((
+        users::password_hash.eq(password_hash),
+        users::updated_at.eq(now.into_sql::<Timestamptz>()),
+    ))
+    .execute(conn)
+    .await?;
+    Ok(met == 1)
+}
+
+statement! {
+    Delete(&Uuid) -> SqlUuid = |id|
+        "WITH freed AS (DELETE FROM user_logins WHERE user_id = ", [SqlUuid: *id],
+        ") DELETE FROM users WHERE id = ", [SqlUuid: *id], " RETURNING id"
+}
+
+/// Deletes a user and frees the logins; `false` when there is no such user. The
+/// sessions stay, to be ended after.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn delete(conn: &mut AsyncPgConnection, id: UserId) -> Result<bool, Error> {
+    let deleted: Option<Uuid> = Delete(&id.0).get_result(conn).await.optional()?;
+    Ok(deleted.is_some())
+}
