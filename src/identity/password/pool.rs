@@ -57,7 +57,7 @@ impl Pool {
     }
 }
 
-/// Memory kept between hashes: faulting it in anew costs a third as much as the hash.
+/// Memory kept between hashes: faulting it in anew can cost a third as much as the hash.
 ///
 /// There are never more buffers than hashes that ran at once. A buffer keeps what the
 /// last hash left in it, and is never read before it is overwritten.
