@@ -3,6 +3,7 @@
 //! Pure: no I/O, no database, no protocol.
 
 pub mod ids;
+pub mod login;
 pub mod password;
 pub mod refresh_token;
 pub mod role;

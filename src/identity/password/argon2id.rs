@@ -1,0 +1,130 @@
+//! Argon2id hashes as PHC strings:
+//! `$argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<hash>`.
+
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version, password_hash::phc};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+
+use super::{HashError, UnusableHash, pool::WorkingMemory};
+use crate::model::password::{Password, PasswordHash};
+
+/// The most memory of one hash, in KiB. With the passes below: a few seconds of work.
+pub(super) const MAX_MEMORY_KIB: u32 = 256 * 1024;
+/// The most passes over it.
+pub(super) const MAX_ITERATIONS: u32 = 20;
+/// The most lanes.
+pub(super) const MAX_PARALLELISM: u32 = 16;
+
+/// What RFC 9106 section 3.1 recommends for a salt.
+pub(super) const SALT_BYTES: usize = 16;
+/// What Argon2's reference implementation makes.
+pub(super) const OUTPUT_BYTES: usize = 32;
+
+/// Parameters for new hashes; `None` when Argon2 does not have them or they are absurd.
+pub(super) fn params(memory_kib: u32, iterations: u32, parallelism: u32) -> Option<Params> {
+    params_with_output(memory_kib, iterations, parallelism, OUTPUT_BYTES)
+}
+
+fn params_with_output(m: u32, t: u32, p: u32, output: usize) -> Option<Params> {
+    let sane = m <= MAX_MEMORY_KIB && t <= MAX_ITERATIONS && p <= MAX_PARALLELISM;
+    // Argon2 checks the lower limits, and that there are 8 KiB for each lane.
+    sane.then(|| Params::new(m, t, p, Some(output)).ok())?
+}
+
+/// Hashes a password into a PHC string.
+pub(super) fn hash(
+    params: &Params,
+    salt: &[u8; SALT_BYTES],
+    password: &Password,
+    memory: &WorkingMemory,
+) -> Result<PasswordHash, HashError> {
+    let mut output = [0; OUTPUT_BYTES];
+    compute(params, salt, password, &mut output, memory)?;
+    Ok(phc(params, salt, &output))
+}
+
+/// Writes a hash down as a PHC string.
+pub(super) fn phc(params: &Params, salt: &[u8], output: &[u8]) -> PasswordHash {
+    PasswordHash::from_phc(format!(
+        "$argon2id$v=19$m={},t={},p={}${}${}",
+        params.m_cost(),
+        params.t_cost(),
+        params.p_cost(),
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(output),
+    ))
+}
+
+/// A stored hash that is safe to execute.
+pub(super) struct StoredHash {
+    params: Params,
+    salt: phc::Salt,
+    output: phc::Output,
+}
+
+impl StoredHash {
+    /// Reads a PHC string and refuses anything that this service would not have stored.
+    pub(super) fn parse(stored: &PasswordHash) -> Result<Self, UnusableHash> {
+        let stored =
+            phc::PasswordHash::new(stored.as_phc()).map_err(|_| UnusableHash::Malformed)?;
+        let (Some(salt), Some(output)) = (stored.salt, stored.hash) else {
+            return Err(UnusableHash::Malformed);
+        };
+        if stored.algorithm != ARGON2ID_IDENT || stored.version != Some(Version::V0x13.into()) {
+            return Err(UnusableHash::Algorithm);
+        }
+        let decimal = |name: &str| stored.params.get_decimal(name);
+        let (Some(m), Some(t), Some(p), 3) = (
+            decimal("m"),
+            decimal("t"),
+            decimal("p"),
+            stored.params.iter().count(),
+        ) else {
+            return Err(UnusableHash::Parameters);
+        };
+        let params = params_with_output(m, t, p, output.len()).ok_or(UnusableHash::Parameters)?;
+        Ok(Self {
+            params,
+            salt,
+            output,
+        })
+    }
+
+    /// Whether it took less than a new hash with the parameters `live` would.
+    pub(super) fn is_below(&self, live: &Params) -> bool {
+        self.params.m_cost() < live.m_cost()
+            || self.params.t_cost() < live.t_cost()
+            || self.params.p_cost() < live.p_cost()
+            || self.salt.len() < SALT_BYTES
+            || self.output.len() < OUTPUT_BYTES
+    }
+
+    /// Whether `password` gives the same hash, compared in constant time.
+    pub(super) fn matches(
+        &self,
+        password: &Password,
+        memory: &WorkingMemory,
+    ) -> Result<bool, HashError> {
+        let mut computed = [0; phc::Output::MAX_LENGTH];
+        let computed = &mut computed[..self.output.len()];
+        compute(&self.params, &self.salt, password, computed, memory)?;
+        Ok(verify_slices_are_equal(computed, self.output.as_bytes()).is_ok())
+    }
+}
+
+fn compute(
+    params: &Params,
+    salt: &[u8],
+    password: &Password,
+    output: &mut [u8],
+    memory: &WorkingMemory,
+) -> Result<(), HashError> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let password = password.expose().as_bytes();
+    memory
+        .lend(params.block_count(), |blocks| {
+            argon2.hash_password_into_with_memory(password, salt, output, blocks)
+        })?
+        // Argon2 refuses only lengths out of its limits, which types and parsing exclude.
+        .map_err(|_| HashError::Unusable(UnusableHash::Parameters))
+}
