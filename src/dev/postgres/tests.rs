@@ -5,7 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use tokio_postgres::NoTls;
 
@@ -168,7 +170,7 @@ fn helper() {
     let cluster = Cluster::start(Path::new(&dir), &settings()).unwrap();
     println!("\nsupervisor {}", cluster.supervisor.id());
     loop {
-        std::thread::park();
+        thread::park();
     }
 }
 
@@ -193,10 +195,13 @@ fn a_cluster_stops_when_its_process_is_killed_with_the_supervisor() {
 
     kill_9(&[helper.id(), supervisor]);
     helper.wait().unwrap();
-    // Returns when no process has the log open any more.
-    fs::File::open(dir.0.join("postgres.log"))
-        .unwrap()
-        .lock()
+    // The lock is to be had once no process has the log open any more.
+    let log = fs::File::open(dir.0.join("postgres.log")).unwrap();
+    let (done, all_gone) = mpsc::channel();
+    thread::spawn(move || done.send(log.lock()));
+    all_gone
+        .recv_timeout(Duration::from_secs(30))
+        .expect("Postgres lives on")
         .unwrap();
     assert!(!dir.0.join("data/postmaster.pid").exists());
 
