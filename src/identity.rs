@@ -20,7 +20,8 @@ pub use error::Error;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use refresh::Refresh;
 pub use sign_in::SignIn;
-pub use users::NewUser;
+pub use sessions::SeenSession;
+pub use users::{NewUser, create_user};
 
 use crate::{
     model::{

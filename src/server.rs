@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// Passwords cannot be hashed this way.
     #[error("password hashing cannot start")]
-    Hasher(#[source] identity::password::HashError),
+    Hasher(#[source] identity::password::HashingOptionsError),
     /// The database cannot be used.
     #[error("the database cannot be used")]
     Store(#[from] store::Error),
@@ -218,4 +218,5 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }

@@ -64,11 +64,7 @@ impl Serve {
         for (option, name) in names {
             require(!name.is_empty(), option, "a name")?;
         }
-        require(
-            (8..=64).contains(&identity.password_min_characters),
-            "--password-min-characters",
-            "8 to 64",
-        )
+        Ok(())
     }
 
     fn validate_lifetimes(&self) -> Result<(), Error> {
@@ -112,7 +108,7 @@ impl Serve {
     fn validate_listen(&self) -> Result<(), Error> {
         let listen = &self.listen;
         require(
-            self.database.max_connections >= 2,
+            self.database.max_connections.get() >= 2,
             "--max-connections",
             "at least 2",
         )?;

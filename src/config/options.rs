@@ -1,6 +1,6 @@
 //! The options, by subject.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::Args;
 use humantime::parse_duration;
@@ -30,11 +30,11 @@ pub struct DatabaseOptions {
     #[arg(
         long,
         env = "ROLLCALL_MAX_CONNECTIONS",
-        default_value_t = 16,
+        default_value = "16",
         value_name = "N",
         help_heading = "Database"
     )]
-    pub max_connections: u16,
+    pub max_connections: NonZeroUsize,
 
     /// How long one statement may take.
     #[arg(long, env = "ROLLCALL_STATEMENT_TIMEOUT", default_value = "5s", value_parser = parse_duration, value_name = "TIME", help_heading = "Database")]
@@ -50,7 +50,7 @@ impl DatabaseOptions {
     #[must_use]
     pub fn pool_options(&self) -> PoolOptions {
         PoolOptions {
-            max_connections: usize::from(self.max_connections),
+            max_connections: self.max_connections,
             statement_timeout: self.statement_timeout,
             checkout_timeout: self.connection_timeout,
         }
@@ -191,15 +191,9 @@ pub struct IdentityOptions {
     #[arg(long, env = "ROLLCALL_REGISTRATION", help_heading = "Users and passwords")]
     pub registration: bool,
 
-    /// The fewest characters of a password.
-    #[arg(
-        long,
-        env = "ROLLCALL_PASSWORD_MIN_CHARACTERS",
-        default_value_t = 15,
-        value_name = "N",
-        help_heading = "Users and passwords"
-    )]
-    pub password_min_characters: usize,
+    /// The fewest characters of a password: 8 to 64.
+    #[arg(long, env = "ROLLCALL_PASSWORD_MIN_CHARACTERS", default_value = "15", value_parser = parse_policy, value_name = "N", help_heading = "Users and passwords")]
+    pub password_min_characters: PasswordPolicy,
 }
 
 impl IdentityOptions {
@@ -216,9 +210,7 @@ impl IdentityOptions {
             leeway: self.replay_leeway,
             recent_sign_in: self.recent_sign_in,
             registration: self.registration,
-            password_policy: PasswordPolicy {
-                min_characters: self.password_min_characters,
-            },
+            password_policy: self.password_min_characters,
         }
     }
 }
@@ -255,7 +247,7 @@ pub struct HashingArgs {
     )]
     pub hashing_concurrency: Option<usize>,
 
-    /// How many hashes wait for those; the surplus is refused at once. Default: four
+    /// How many hashes wait for those; the surplus is refused at once. Default: eight
     /// per hash that runs.
     #[arg(
         long,
@@ -276,8 +268,13 @@ impl HashingArgs {
             memory_kib: self.argon2_memory,
             iterations: self.argon2_iterations,
             concurrency,
-            queue: self.hashing_queue.unwrap_or(4 * concurrency),
+            queue: self.hashing_queue.unwrap_or(8 * concurrency),
             ..defaults
         }
     }
+}
+
+fn parse_policy(text: &str) -> Result<PasswordPolicy, String> {
+    let min = text.parse().map_err(|_| "must be a number".to_owned())?;
+    PasswordPolicy::new(min).map_err(|error| error.to_string())
 }

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// The index that lets one session of a device live.
+const LIVE_DEVICE: &str = "sessions_live_device";
+
 /// A sign-in that is asked for.
 #[derive(Debug)]
 pub struct SignIn {
@@ -77,8 +80,8 @@ impl Identity {
             self.0.hasher.verify_nobody(password).await?;
             return Err(Error::InvalidCredentials);
         };
-        let stored = credentials.password_hash.clone().into();
-        let verdict = self.0.hasher.verify(password, &stored).await?;
+        let stored = &credentials.password_hash;
+        let verdict = self.0.hasher.verify(password, stored).await?;
         if verdict.matches {
             Ok((credentials, verdict.outdated))
         } else {
@@ -89,7 +92,7 @@ impl Identity {
     async fn open(&self, new: &NewSession) -> Result<Option<Opened>, Error> {
         let mut conn = self.0.pool.get().await?;
         match sessions::open(&mut conn, new).await {
-            Err(error) if error.is_unique_violation("sessions_live_device") => {
+            Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {
                 Ok(sessions::open_in_turn(&mut conn, new).await?)
             }
             result => Ok(result?),
@@ -103,7 +106,7 @@ impl Identity {
             let upgraded = self.0.hasher.hash(password).await?;
             let mut conn = self.0.pool.get().await?;
             let (id, verified) = (credentials.user_id, &credentials.password_hash);
-            Ok(users::replace_password(&mut conn, id, verified, upgraded.expose()).await?)
+            Ok(users::replace_password(&mut conn, id, verified, &upgraded).await?)
         }
         .await;
         if let Err(error) = result {

@@ -1,18 +1,16 @@
 //! Create, change and delete users; set and change passwords.
 
-use super::{
-    Caller, Error, Identity,
-    password::PasswordHash,
-};
+use super::{Caller, Error, Identity, password::PasswordHasher};
 use crate::{
     model::{
         ids::UserId,
         login::Login,
-        password::{Password, Weakness},
+        password::{Password, PasswordHash, Weakness},
         role::Roles,
         user::User,
     },
     store::{
+        Pool,
         sessions::Page,
         sign_out,
         users::{self, Change, Credentials},
@@ -45,10 +43,10 @@ impl Identity {
         login: &str,
         display_name: &str,
     ) -> Result<Option<Weakness>, Error> {
-        let names = [login, display_name, "rollcall", &self.0.settings.issuer];
-        let names = names.map(ToOwned::to_owned).to_vec();
-        let policy = &self.0.settings.password_policy;
-        Ok(self.0.hasher.weakness(policy, password, names).await?)
+        let settings = &self.0.settings;
+        let names = [login, display_name, &settings.issuer, &settings.audience];
+        let checked = self.0.hasher.check(settings.password_policy, password, &names);
+        Ok(checked.await?.err())
     }
 
     /// Whether anybody can register.
@@ -71,20 +69,7 @@ impl Identity {
     /// [`Error::LoginTaken`], or when the password cannot be hashed or the database
     /// cannot be asked.
     pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
-        let password_hash = self.0.hasher.hash(&new.password).await?;
-        let mut conn = self.0.pool.get().await?;
-        let row = users::NewUser {
-            id: UserId::generate(),
-            login: new.login.typed,
-            login_key: new.login.key,
-            display_name: new.display_name,
-            roles: new.roles,
-            password_hash: password_hash.expose().to_owned(),
-        };
-        let created = users::create(&mut conn, &row).await?;
-        let user = created.ok_or(Error::LoginTaken)?;
-        tracing::info!(user_id = %user.id, "user created");
-        Ok(user)
+        create_user(&self.0.pool, &self.0.hasher, new).await
     }
 
     /// A user.
@@ -142,7 +127,7 @@ impl Identity {
         let user = self.get_user(id).await?;
         let password_hash = self.hash_strong(password, &user).await?;
         let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::set_password(&mut conn, id, password_hash.expose()).await?;
+        let ended = sign_out::set_password(&mut conn, id, &password_hash).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
@@ -178,7 +163,7 @@ impl Identity {
             &mut conn,
             user.id,
             &credentials.password_hash,
-            replacement.expose(),
+            &replacement,
             caller.session_id,
         )
         .await?;
@@ -207,4 +192,31 @@ impl Identity {
             None => Ok(self.0.hasher.hash(password).await?),
         }
     }
+}
+
+/// Creates a user; what [`Identity::create_user`] does, and the command line for the
+/// first operator.
+///
+/// # Errors
+///
+/// [`Error::LoginTaken`], or when the password cannot be hashed or the database cannot
+/// be asked.
+pub async fn create_user(
+    pool: &Pool,
+    hasher: &PasswordHasher,
+    new: NewUser,
+) -> Result<User, Error> {
+    let password_hash = hasher.hash(&new.password).await?;
+    let mut conn = pool.get().await?;
+    let row = users::NewUser {
+        id: UserId::generate(),
+        login: new.login,
+        display_name: new.display_name,
+        roles: new.roles,
+        password_hash,
+    };
+    let created = users::create(&mut conn, &row).await?;
+    let user = created.ok_or(Error::LoginTaken)?;
+    tracing::info!(user_id = %user.id, "user created");
+    Ok(user)
 }

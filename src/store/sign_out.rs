@@ -11,6 +11,7 @@ use super::{
 };
 use crate::model::{
     ids::{SessionId, UserId},
+    password::PasswordHash,
     session::EndReason,
     user::User,
 };
@@ -34,7 +35,7 @@ pub async fn sign_out(conn: &mut AsyncPgConnection, id: UserId) -> Result<Option
 pub async fn set_password(
     conn: &mut AsyncPgConnection,
     id: UserId,
-    password_hash: &str,
+    password_hash: &PasswordHash,
 ) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
         users::set_password(conn, id, password_hash).await?;
@@ -52,8 +53,8 @@ pub async fn set_password(
 pub async fn change_password(
     conn: &mut AsyncPgConnection,
     id: UserId,
-    verified: &str,
-    password_hash: &str,
+    verified: &PasswordHash,
+    password_hash: &PasswordHash,
     kept: SessionId,
 ) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {

@@ -17,15 +17,15 @@ use super::{
     schema::{user_logins, users},
     sessions::Page,
 };
-use crate::model::{ids::UserId, user::User};
+use crate::model::{ids::UserId, password::PasswordHash, user::User};
 
 /// What a sign-in checks.
 #[derive(Debug)]
 pub struct Credentials {
     /// Whose they are.
     pub user_id: UserId,
-    /// The PHC string of the password.
-    pub password_hash: String,
+    /// What the password is checked against.
+    pub password_hash: PasswordHash,
     /// Whether the user is kept from signing in.
     pub disabled: bool,
 }
@@ -52,12 +52,12 @@ pub async fn find_credentials(
         .optional()?;
     Ok(row.map(|(id, password_hash, disabled)| Credentials {
         user_id: UserId(id),
-        password_hash,
+        password_hash: PasswordHash::from_phc(password_hash),
         disabled,
     }))
 }
 
-/// A user and the PHC string of the user's password.
+/// A user, and what the user's password is checked against.
 ///
 /// # Errors
 ///
@@ -65,14 +65,14 @@ pub async fn find_credentials(
 pub async fn find_with_password(
     conn: &mut AsyncPgConnection,
     id: UserId,
-) -> Result<Option<(User, String)>, Error> {
+) -> Result<Option<(User, PasswordHash)>, Error> {
     let row: Option<(UserRow, String)> = users::table
         .filter(users::id.eq(id.0))
         .select((row::COLUMNS, users::password_hash))
         .first(conn)
         .await
         .optional()?;
-    Ok(row.map(|(row, password_hash)| (row.into(), password_hash)))
+    Ok(row.map(|(row, password_hash)| (row.into(), PasswordHash::from_phc(password_hash))))
 }
 
 /// A user.

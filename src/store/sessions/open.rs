@@ -23,6 +23,7 @@ use super::{
 };
 use crate::model::{
     ids::{SessionId, UserId},
+    password::PasswordHash,
     refresh_token::Commitment,
     role::Roles,
     session::{Device, Session},
@@ -35,9 +36,9 @@ pub struct NewSession {
     pub id: SessionId,
     /// Whose it is.
     pub user_id: UserId,
-    /// The PHC string that the password was checked against: where it has changed
-    /// since, no session is opened.
-    pub password_hash: String,
+    /// What the password was checked against: where it has changed since, no session
+    /// is opened.
+    pub password_hash: PasswordHash,
     /// On which device. A live session of the same user, client and device id ends.
     pub device: Device,
     /// The commitment of generation 0.
@@ -59,6 +60,7 @@ pub struct Opened {
 
 struct Binds<'a> {
     new: &'a NewSession,
+    password_hash: &'a str,
     user_id: Uuid,
     id: Uuid,
     ip_address: Option<IpNet>,
@@ -76,7 +78,7 @@ statement! {
         "WITH account AS (\
            SELECT id, roles, greatest(now(), sessions_valid_after) AS opened_at FROM users \
            WHERE id = ", [SqlUuid: it.user_id], " AND disabled_at IS NULL \
-             AND password_hash = ", [Text: it.new.password_hash], " FOR SHARE\
+             AND password_hash = ", [Text: it.password_hash], " FOR SHARE\
          ), replaced AS (\
            UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REPLACED' FROM account \
            WHERE s.user_id = account.id AND s.client_id = ", [Text: it.new.device.client_id],
@@ -102,7 +104,7 @@ statement! {
 /// # Errors
 ///
 /// When the database cannot be asked, or another sign-in on the same device came
-/// first ([`Error::is_unique_violation`] of `sessions_live_device`): then
+/// first ([`Error::unique_violation`] of `sessions_live_device`): then
 /// [`open_in_turn`] opens it.
 pub async fn open(
     conn: &mut AsyncPgConnection,
@@ -110,6 +112,7 @@ pub async fn open(
 ) -> Result<Option<Opened>, Error> {
     let binds = Binds {
         new,
+        password_hash: new.password_hash.as_phc(),
         user_id: new.user_id.0,
         id: new.id.0,
         ip_address: new.device.origin.ip_address.map(IpNet::from),

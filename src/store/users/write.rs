@@ -16,7 +16,7 @@ use super::{
     },
     row::UserRow,
 };
-use crate::model::{ids::UserId, role::Roles, user::User};
+use crate::model::{ids::UserId, login::Login, password::PasswordHash, role::Roles, user::User};
 
 /// The SQL types of [`UserRow`].
 type UserSql = (
@@ -36,28 +36,35 @@ const COLUMNS: &str = "id, login, display_name, roles, disabled_at, created_at, 
 pub struct NewUser {
     /// The id.
     pub id: UserId,
-    /// The login as it was typed.
-    pub login: String,
-    /// The login in its case-mapped form.
-    pub login_key: String,
+    /// The login.
+    pub login: Login,
     /// What people call the user.
     pub display_name: String,
     /// What the user may do.
     pub roles: Roles,
-    /// The PHC string of the password.
-    pub password_hash: String,
+    /// The hash of the password.
+    pub password_hash: PasswordHash,
+}
+
+struct NewBinds<'a> {
+    new: &'a NewUser,
+    id: Uuid,
+    login: &'a str,
+    login_key: &'a str,
+    roles: &'a [String],
+    password_hash: &'a str,
 }
 
 statement! {
-    Create(&NewUser) -> UserSql = |it|
+    Create(&NewBinds<'_>) -> UserSql = |it|
         "WITH claimed AS (\
            INSERT INTO user_logins (login, user_id) VALUES (",
-        [Text: it.login_key], ", ", [SqlUuid: it.id.0],
+        [Text: it.login_key], ", ", [SqlUuid: it.id],
         ") ON CONFLICT DO NOTHING RETURNING user_id\
          ) INSERT INTO users (id, login, display_name, roles, password_hash, created_at, \
              updated_at, sessions_valid_after) \
-           SELECT user_id, ", [Text: it.login], ", ", [Text: it.display_name], ", ",
-        [Array<Text>: it.roles.names()], ", ", [Text: it.password_hash],
+           SELECT user_id, ", [Text: it.login], ", ", [Text: it.new.display_name], ", ",
+        [Array<Text>: it.roles], ", ", [Text: it.password_hash],
         ", now(), now(), now() FROM claimed RETURNING ", {COLUMNS}
 }
 
@@ -67,7 +74,15 @@ statement! {
 ///
 /// When the database cannot be asked.
 pub async fn create(conn: &mut AsyncPgConnection, new: &NewUser) -> Result<Option<User>, Error> {
-    let row: Option<UserRow> = Create(new).get_result(conn).await.optional()?;
+    let binds = NewBinds {
+        new,
+        id: new.id.0,
+        login: new.login.typed(),
+        login_key: new.login.key(),
+        roles: new.roles.names(),
+        password_hash: new.password_hash.as_phc(),
+    };
+    let row: Option<UserRow> = Create(&binds).get_result(conn).await.optional()?;
     Ok(row.map(User::from))
 }
 
@@ -135,11 +150,11 @@ pub async fn expire_sessions(conn: &mut AsyncPgConnection, id: UserId) -> Result
 pub async fn set_password(
     conn: &mut AsyncPgConnection,
     id: UserId,
-    password_hash: &str,
+    password_hash: &PasswordHash,
 ) -> Result<bool, Error> {
     let met = diesel::update(users::table.filter(users::id.eq(id.0)))
         .set((
-            users::password_hash.eq(password_hash),
+            users::password_hash.eq(password_hash.as_phc()),
             users::updated_at.eq(now.into_sql::<Timestamptz>()),
         ))
         .execute(conn)
@@ -156,17 +171,17 @@ pub async fn set_password(
 pub async fn replace_password(
     conn: &mut AsyncPgConnection,
     id: UserId,
-    verified: &str,
-    password_hash: &str,
+    verified: &PasswordHash,
+    password_hash: &PasswordHash,
 ) -> Result<bool, Error> {
     let met = diesel::update(
         users::table
             .filter(users::id.eq(id.0))
-            .filter(users::password_hash.eq(verified))
+            .filter(users::password_hash.eq(verified.as_phc()))
             .filter(users::disabled_at.is_null()),
     )
     .set((
-        users::password_hash.eq(password_hash),
+        users::password_hash.eq(password_hash.as_phc()),
         users::updated_at.eq(now.into_sql::<Timestamptz>()),
     ))
     .execute(conn)

@@ -1,0 +1,53 @@
+//! What the commands do.
+
+mod serve;
+mod user;
+
+use std::error::Error;
+
+use tokio::runtime::Runtime;
+
+use crate::{
+    config::{Command, Keys, User},
+    identity::MasterKey,
+    store,
+};
+
+/// Runs a command to its end.
+///
+/// # Errors
+///
+/// Whatever keeps it from succeeding, to be shown with its causes.
+pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Serve(config) => runtime()?.block_on(serve::serve(*config)),
+        Command::Dev(_dev) => Ok(()),
+        Command::Migrate(database) => runtime()?.block_on(async {
+            let migrated = store::migrate(&database.database_url).await?;
+            for name in &migrated {
+                eprintln!("migrated {name}");
+            }
+            if migrated.is_empty() {
+                eprintln!("the schema is up to date");
+            }
+            Ok(())
+        }),
+        Command::Keys(Keys::Generate) => {
+            let key = MasterKey::generate().map_err(|_| "there are no random bytes")?;
+            print_line(&key.expose());
+            Ok(())
+        }
+        Command::User(User::Create(create)) => runtime()?.block_on(user::create(create)),
+    }
+}
+
+fn runtime() -> Result<Runtime, std::io::Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}
+
+#[expect(clippy::print_stdout, reason = "what the user asked for")]
+fn print_line(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,68 @@
+//! `rollcall user create`: the first operator, before there is one to ask.
+
+use std::{error::Error, io};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+use super::print_line;
+use crate::{
+    config::CreateUser,
+    identity::{
+        NewUser, create_user,
+        password::{HashingOptions, PasswordHasher},
+    },
+    model::{
+        login::Login,
+        password::{Password, PasswordPolicy},
+        role::{ADMIN, Roles},
+    },
+    store::Pool,
+};
+
+pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
+    let login = Login::parse(&options.login)?;
+    let password = if options.password_stdin {
+        read_password()?
+    } else {
+        generate_password()?
+    };
+    let typed = Password::new(&password)?;
+    PasswordPolicy::default().check(&typed, &[&options.login])?;
+
+    let pool = Pool::new(&options.database.database_url, &options.database.pool_options())?;
+    let hasher = PasswordHasher::new(HashingOptions::default())?;
+    let roles = if options.admin {
+        vec![ADMIN.to_owned()]
+    } else {
+        Vec::new()
+    };
+    let new = NewUser {
+        login,
+        password: typed,
+        display_name: String::new(),
+        roles: Roles::parse(roles)?,
+    };
+    let user = create_user(&pool, &hasher, new).await?;
+    eprintln!("created user {} ({})", user.login, user.id);
+    if !options.password_stdin {
+        eprintln!("the password, shown this once:");
+        print_line(&password);
+    }
+    Ok(())
+}
+
+fn read_password() -> io::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::new());
+    io::stdin().read_line(&mut line)?;
+    let end = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(end);
+    Ok(line)
+}
+
+/// 144 random bits as 24 characters of base64url.
+pub(crate) fn generate_password() -> Result<Zeroizing<String>, &'static str> {
+    let mut bytes = Zeroizing::new([0; 18]);
+    aws_lc_rs::rand::fill(&mut bytes[..]).map_err(|_| "there are no random bytes")?;
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(&bytes[..])))
+}
