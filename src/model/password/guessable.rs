@@ -191,6 +191,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_beside_a_common_pattern_is_guessable() {
+        assert!(is_guessable("zorblaxwimqwertyuiop", &["zorblaxwim"]));
+        assert!(!is_guessable("zorblaxwimqwertyuiop", &[]));
+    }
+
+    #[test]
     fn a_name_within_a_longer_secret_is_taken() {
         assert!(!is_guessable("ana keeps nine purple gulls", &ANA));
     }
