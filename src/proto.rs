@@ -12,7 +12,6 @@ use tonic_prost::{ProstDecoder, ProstEncoder};
 /// Package `rollcall.v1`.
 pub mod v1 {
     #![expect(
-        missing_docs,
         clippy::all,
         clippy::pedantic,
         reason = "generated; the protos are the documentation"

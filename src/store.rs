@@ -4,20 +4,38 @@
 //! of the model. Every UPDATE that changes a state carries the state it expects and
 //! says how many rows it met.
 
+mod connect;
+mod conninfo;
 mod database_url;
 mod error;
-mod migrations;
+pub mod migrations;
 mod pool;
+mod retry;
 mod schema;
 pub mod sessions;
 pub mod sign_out;
 pub mod signing_keys;
 mod statement;
+#[cfg(test)]
+mod test_server;
 mod tls;
 pub mod users;
 
-pub use database_url::DatabaseUrl;
+pub use database_url::{DatabaseUrl, DatabaseUrlParser, InvalidDatabaseUrl};
 pub use diesel_async::AsyncPgConnection;
-pub use error::{Error, retry_conflicts};
+pub use error::{Error, chain};
 pub use migrations::{migrate, pending};
 pub use pool::{Connection, Pool, PoolOptions};
+pub use retry::retry_conflicts;
+
+use diesel_async::RunQueryDsl;
+
+/// Asks the database for nothing, to see whether it answers.
+///
+/// # Errors
+///
+/// When it does not.
+pub async fn ping(conn: &mut AsyncPgConnection) -> Result<(), Error> {
+    diesel::select(diesel::dsl::now).execute(conn).await?;
+    Ok(())
+}

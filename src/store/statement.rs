@@ -8,8 +8,12 @@
 macro_rules! statement {
     ($(#[$doc:meta])* $name:ident(&$input:ty) -> $row:ty = |$it:ident| $($piece:tt),+ $(,)?) => {
         $(#[$doc])*
-        #[derive(diesel::query_builder::QueryId)]
         struct $name<'a>(&'a $input);
+
+        impl diesel::query_builder::QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
 
         impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $name<'_> {
             fn walk_ast<'b>(

@@ -7,7 +7,7 @@ pub use write::{
     Change, NewUser, create, delete, expire_sessions, replace_password, set_password, update,
 };
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use row::UserRow;
 use uuid::Uuid;

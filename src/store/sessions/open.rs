@@ -74,7 +74,7 @@ statement! {
     /// change of password wait for each other: whichever is second sees the first.
     /// The insert reads from `replaced`, so that the earlier session of the device
     /// has ended when the unique index looks.
-    Open(&Binds<'_>) -> (sessions::SqlType, Array<Text>) = |it|
+    Open(&Binds<'a>) -> (sessions::SqlType, Array<Text>) = |it|
         "WITH account AS (\
            SELECT id, roles, greatest(now(), sessions_valid_after) AS opened_at FROM users \
            WHERE id = ", [SqlUuid: it.user_id], " AND disabled_at IS NULL \

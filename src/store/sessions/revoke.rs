@@ -1,7 +1,7 @@
 //! The ends of sessions. What has ended keeps its first reason.
 
 use diesel::{
-    ExpressionMethods, IntoSql, OptionalExtension, QueryDsl,
+    ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl,
     dsl::now,
     sql_types::{Bytea, Int8, Jsonb, Text, Timestamptz, Uuid as SqlUuid},
 };
@@ -40,7 +40,7 @@ pub async fn revoke(
             .filter(dsl::revoked_at.is_null()),
     )
     .set((
-        dsl::revoked_at.eq(now.into_sql::<Timestamptz>()),
+        dsl::revoked_at.eq(now.into_sql::<Timestamptz>().nullable()),
         dsl::end_reason.eq(reason.as_str()),
     ))
     .returning((sessions::all_columns, now.into_sql::<Timestamptz>()))
@@ -68,7 +68,7 @@ pub async fn revoke_of_user(
             .filter(dsl::revoked_at.is_null()),
     )
     .set((
-        dsl::revoked_at.eq(now.into_sql::<Timestamptz>()),
+        dsl::revoked_at.eq(now.into_sql::<Timestamptz>().nullable()),
         dsl::end_reason.eq(reason.as_str()),
     ))
     .execute(conn)
@@ -104,13 +104,13 @@ pub async fn revoke_user_sessions_except(
     let ended = diesel::update(
         dsl::sessions
             .filter(dsl::user_id.eq(user_id.0))
-            .filter(dsl::id.ne(diesel::dsl::all(kept)))
+            .filter(dsl::id.ne_all(kept))
             .filter(dsl::revoked_at.is_null())
             .filter(dsl::idle_expires_at.gt(now.into_sql::<Timestamptz>()))
             .filter(dsl::absolute_expires_at.gt(now.into_sql::<Timestamptz>())),
     )
     .set((
-        dsl::revoked_at.eq(now.into_sql::<Timestamptz>()),
+        dsl::revoked_at.eq(now.into_sql::<Timestamptz>().nullable()),
         dsl::end_reason.eq(reason.as_str()),
     ))
     .execute(conn)
@@ -142,7 +142,7 @@ struct Binds<'a> {
 }
 
 statement! {
-    RevokeReused(&Binds<'_>) -> Int8 = |it|
+    RevokeReused(&Binds<'a>) -> Int8 = |it|
         "WITH ended AS (\
            UPDATE sessions SET revoked_at = now(), end_reason = 'TOKEN_REUSED' \
            WHERE user_id = ", [SqlUuid: it.user_id], " AND id = ", [SqlUuid: it.session_id],

@@ -56,7 +56,7 @@ struct NewBinds<'a> {
 }
 
 statement! {
-    Create(&NewBinds<'_>) -> UserSql = |it|
+    Create(&NewBinds<'a>) -> UserSql = |it|
         "WITH claimed AS (\
            INSERT INTO user_logins (login, user_id) VALUES (",
         [Text: it.login_key], ", ", [SqlUuid: it.id],
@@ -105,7 +105,7 @@ struct Binds<'a> {
 }
 
 statement! {
-    Update(&Binds<'_>) -> UserSql = |it|
+    Update(&Binds<'a>) -> UserSql = |it|
         "UPDATE users SET updated_at = now(), display_name = coalesce(",
         [Nullable<Text>: it.change.display_name], ", display_name), roles = coalesce(",
         [Nullable<Array<Text>>: it.roles], ", roles), disabled_at = CASE coalesce(",
