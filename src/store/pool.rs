@@ -1,1 +1,215 @@
+//! Connections to share, none of which outlives its use in a doubtful state.
 
+use std::{
+    num::NonZeroUsize,
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use diesel::{
+    connection::{Instrumentation, InstrumentationEvent},
+    result::{DatabaseErrorKind, Error as DieselError},
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection, pooled_connection::PoolableConnection};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    DatabaseUrl, Error,
+    connect::{ConnectError, Connector},
+};
+
+/// What a request to cancel a statement may take, its own connection included.
+const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How many connections, and how long anything may take.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolOptions {
+    /// The most connections at once.
+    pub max_connections: NonZeroUsize,
+    /// The longest a statement may run, and a transaction may idle, before the server
+    /// ends it; zero is for ever.
+    pub statement_timeout: Duration,
+    /// The longest [`Pool::get`] may take, waiting and connecting together.
+    pub checkout_timeout: Duration,
+}
+
+/// A pool of connections; its clones share them.
+#[derive(Clone)]
+pub struct Pool {
+    connections: managed::Pool<Manager>,
+    checkout_timeout: Duration,
+}
+
+impl Pool {
+    /// Makes a pool, which connects when it is first used.
+    ///
+    /// `statement_timeout` travels in the startup packet, as `options`; a pooler in
+    /// between has to pass that on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setup`] when the files that `url` names for TLS cannot be used.
+    pub fn new(url: &DatabaseUrl, options: &PoolOptions) -> Result<Self, Error> {
+        let PoolOptions {
+            max_connections,
+            statement_timeout,
+            checkout_timeout,
+        } = *options;
+        let manager = Manager(Connector::new(url, statement_timeout, checkout_timeout)?);
+        let connections = managed::Pool::builder(manager)
+            .max_size(max_connections.get())
+            .build()
+            .map_err(|error| Error::Setup(error.into()))?;
+        Ok(Self {
+            connections,
+            checkout_timeout,
+        })
+    }
+
+    /// Takes a connection out of the pool, or makes one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when that fails or takes longer than `checkout_timeout`.
+    pub async fn get(&self) -> Result<Connection, Error> {
+        match tokio::time::timeout(self.checkout_timeout, self.connections.get()).await {
+            Ok(Ok(object)) => Ok(Connection(Some(object))),
+            Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
+            Ok(Err(error)) => Err(Error::Unavailable(error.into())),
+            Err(elapsed) => Err(Error::Unavailable(elapsed.into())),
+        }
+    }
+}
+
+/// Makes connections and says which may be used again.
+struct Manager(Connector);
+
+/// A connection of the pool.
+struct Pooled {
+    connection: AsyncPgConnection,
+    watch: Watch,
+    tls: MakeRustlsConnect,
+}
+
+impl managed::Manager for Manager {
+    type Type = Pooled;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<Pooled, ConnectError> {
+        let mut connection = self.0.connect().await?;
+        let watch = Watch::default();
+        connection.set_instrumentation(watch.clone());
+        Ok(Pooled {
+            connection,
+            watch,
+            tls: self.0.tls.clone(),
+        })
+    }
+
+    /// Sends nothing. A server that was stopped has closed its connections, which shows
+    /// here, so that the first request after a restart gets a new one.
+    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<ConnectError> {
+        if pooled.connection.is_broken() {
+            return Err(RecycleError::message("closed, or inside a transaction"));
+        }
+        Ok(())
+    }
+}
+
+/// What diesel tells of a connection's statements.
+#[derive(Clone, Default)]
+struct Watch(Arc<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    /// Statements begun and not yet answered.
+    in_flight: AtomicUsize,
+    /// The server refused a write: it is no longer the primary, yet kept its
+    /// connections.
+    read_only: AtomicBool,
+}
+
+impl Instrumentation for Watch {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        match event {
+            InstrumentationEvent::StartQuery { .. } => {
+                self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+            }
+            InstrumentationEvent::FinishQuery { error, .. } => {
+                self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+                if let Some(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)) =
+                    error
+                {
+                    self.0.read_only.store(true, Ordering::Relaxed);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A connection taken out of the [`Pool`], which has it back when this is dropped.
+///
+/// Dropped while a statement is in flight, as when its caller hung up, it has the
+/// server cancel the statement. Dropped then or inside a transaction, it is closed
+/// rather than used again. One statement escapes this: once the first rows of a large
+/// answer have come, diesel counts the statement as finished; it then runs to its end,
+/// or into `statement_timeout`, before the connection does anything else.
+pub struct Connection(Option<Object<Manager>>);
+
+impl Deref for Connection {
+    type Target = AsyncPgConnection;
+
+    #[expect(clippy::expect_used, reason = "only drop takes it out")]
+    fn deref(&self) -> &AsyncPgConnection {
+        &self.0.as_ref().expect("not dropped").connection
+    }
+}
+
+impl DerefMut for Connection {
+    #[expect(clippy::expect_used, reason = "only drop takes it out")]
+    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
+        &mut self.0.as_mut().expect("not dropped").connection
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Some(mut object) = self.0.take() else {
+            return;
+        };
+        let seen = &object.watch.0;
+        let read_only = seen.read_only.load(Ordering::Relaxed);
+        let in_flight = seen.in_flight.load(Ordering::Relaxed) > 0;
+        if !in_flight && !read_only && !object.connection.is_broken() {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if in_flight => {
+                runtime.spawn(cancel_and_close(object));
+            }
+            _ => drop(Object::take(object)),
+        }
+    }
+}
+
+/// Keeps the connection's place in the pool until the server has been told, so that
+/// canceled statements and their successors together stay within `max_connections`.
+async fn cancel_and_close(object: Object<Manager>) {
+    let request = object.connection.cancel_token();
+    let request = request.cancel_query(object.tls.clone());
+    match tokio::time::timeout(CANCEL_LIMIT, request).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a statement could not be canceled"),
+        Err(_) => tracing::debug!("a statement could not be canceled in time"),
+    }
+    drop(Object::take(object));
+}
+
+#[cfg(test)]
+mod tests;
