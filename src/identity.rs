@@ -19,8 +19,8 @@ pub use caller::Caller;
 pub use error::Error;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use refresh::Refresh;
-pub use sign_in::SignIn;
 pub use sessions::SeenSession;
+pub use sign_in::SignIn;
 pub use users::{NewUser, create_user};
 
 use crate::{

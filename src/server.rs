@@ -203,7 +203,10 @@ impl Drain {
 }
 
 fn identity(config: &Serve) -> Result<Identity, Error> {
-    let pool = Pool::new(&config.database.database_url, &config.database.pool_options())?;
+    let pool = Pool::new(
+        &config.database.database_url,
+        &config.database.pool_options(),
+    )?;
     let hasher = PasswordHasher::new(config.hashing.options()).map_err(Error::Hasher)?;
     let master_key = config.master_key.load()?;
     Ok(Identity::new(

@@ -30,7 +30,10 @@ pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
     let typed = Password::new(&password)?;
     PasswordPolicy::default().check(&typed, &[&options.login])?;
 
-    let pool = Pool::new(&options.database.database_url, &options.database.pool_options())?;
+    let pool = Pool::new(
+        &options.database.database_url,
+        &options.database.pool_options(),
+    )?;
     let hasher = PasswordHasher::new(HashingOptions::default())?;
     let roles = if options.admin {
         vec![ADMIN.to_owned()]

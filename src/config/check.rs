@@ -60,7 +60,10 @@ impl Serve {
         self.validate_lifetimes()?;
         self.hashing.options().validate()?;
         let identity = &self.identity;
-        let names = [("--issuer", &identity.issuer), ("--audience", &identity.audience)];
+        let names = [
+            ("--issuer", &identity.issuer),
+            ("--audience", &identity.audience),
+        ];
         for (option, name) in names {
             require(!name.is_empty(), option, "a name")?;
         }

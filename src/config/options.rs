@@ -188,7 +188,11 @@ pub struct IdentityOptions {
     pub recent_sign_in: Duration,
 
     /// Lets anybody register.
-    #[arg(long, env = "ROLLCALL_REGISTRATION", help_heading = "Users and passwords")]
+    #[arg(
+        long,
+        env = "ROLLCALL_REGISTRATION",
+        help_heading = "Users and passwords"
+    )]
     pub registration: bool,
 
     /// The fewest characters of a password: 8 to 64.

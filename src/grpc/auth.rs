@@ -46,7 +46,11 @@ impl Auth for AuthService {
             roles: Vec::new(),
         };
         let new = new.parse(&self.identity).await?;
-        let user = self.identity.create_user(new).await.map_err(|e| status(&e))?;
+        let user = self
+            .identity
+            .create_user(new)
+            .await
+            .map_err(|e| status(&e))?;
         Ok(Response::new(v1::RegisterResponse {
             user: Some(convert::user(user)),
         }))
@@ -69,7 +73,11 @@ impl Auth for AuthService {
                 device: device?,
             })
         })?;
-        let granted = self.identity.sign_in(sign_in).await.map_err(|e| status(&e))?;
+        let granted = self
+            .identity
+            .sign_in(sign_in)
+            .await
+            .map_err(|e| status(&e))?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::AuthenticateResponse {
             tokens: Some(grant.tokens),
@@ -90,7 +98,9 @@ impl Auth for AuthService {
         let request_id = fields.request_id(request.request_id);
         let origin = Origin {
             user_agent: fields.user_agent("user_agent", &request.user_agent),
-            ip_address: fields.ip_address("ip_address", &request.ip_address).or(peer),
+            ip_address: fields
+                .ip_address("ip_address", &request.ip_address)
+                .or(peer),
         };
         let refresh = fields.finish(|| {
             Some(Refresh {
@@ -99,7 +109,11 @@ impl Auth for AuthService {
                 origin,
             })
         })?;
-        let granted = self.identity.refresh(refresh).await.map_err(|e| status(&e))?;
+        let granted = self
+            .identity
+            .refresh(refresh)
+            .await
+            .map_err(|e| status(&e))?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::RefreshResponse {
             tokens: Some(grant.tokens),
@@ -152,7 +166,12 @@ impl Auth for AuthService {
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let list = List::new(&self.identity, "ListMySessions", &[]);
-        let page = list.page(&mut fields, request.page_size, &request.page_token, SessionId);
+        let page = list.page(
+            &mut fields,
+            request.page_size,
+            &request.page_token,
+            SessionId,
+        );
         let page = fields.finish(|| Some(page))?;
         let caller = self.identity.caller(token).await.map_err(|e| status(&e))?;
         let filter = Filter {

@@ -70,7 +70,10 @@ pub(super) fn session((session, now): (Session, OffsetDateTime)) -> v1::Session 
 }
 
 fn address(origin: &Origin) -> String {
-    origin.ip_address.map(|ip| ip.to_string()).unwrap_or_default()
+    origin
+        .ip_address
+        .map(|ip| ip.to_string())
+        .unwrap_or_default()
 }
 
 fn session_state(state: State) -> v1::SessionState {

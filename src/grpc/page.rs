@@ -66,7 +66,9 @@ impl<'a> List<'a> {
             return String::new();
         }
         rows.truncate(size);
-        rows.last().map(|last| self.token(id(last))).unwrap_or_default()
+        rows.last()
+            .map(|last| self.token(id(last)))
+            .unwrap_or_default()
     }
 
     fn token(&self, last: Uuid) -> String {

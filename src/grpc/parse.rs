@@ -39,7 +39,8 @@ pub(super) struct Fields {
 
 impl Fields {
     pub(super) fn reject(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.violations.push(FieldViolation::new(field, description));
+        self.violations
+            .push(FieldViolation::new(field, description));
     }
 
     /// What `build` makes of the parsed fields, or all violations.
@@ -133,7 +134,11 @@ impl Fields {
     }
 
     /// A device and from where it signs in.
-    pub(super) fn device(&mut self, device: Option<v1::Device>, peer: Option<IpAddr>) -> Option<Device> {
+    pub(super) fn device(
+        &mut self,
+        device: Option<v1::Device>,
+        peer: Option<IpAddr>,
+    ) -> Option<Device> {
         let Some(device) = device else {
             self.reject("device", "is required");
             return None;
@@ -144,7 +149,9 @@ impl Fields {
             client_id: self.client_id("device.client_id", device.client_id),
             origin: Origin {
                 user_agent: self.user_agent("device.user_agent", &device.user_agent),
-                ip_address: self.ip_address("device.ip_address", &device.ip_address).or(peer),
+                ip_address: self
+                    .ip_address("device.ip_address", &device.ip_address)
+                    .or(peer),
             },
         })
     }

@@ -56,7 +56,12 @@ impl SessionAdmin for SessionAdminService {
         let wanted = request.filter.unwrap_or_default();
         let mut fields = Fields::default();
         let list = List::new(&self.identity, "ListSessions", &wanted.encode_to_vec());
-        let page = list.page(&mut fields, request.page_size, &request.page_token, SessionId);
+        let page = list.page(
+            &mut fields,
+            request.page_size,
+            &request.page_token,
+            SessionId,
+        );
         let (login, filter) = parse_filter(&mut fields, wanted);
         let (page, login, filter) = fields.finish(|| Some((page, login, filter)))?;
 
@@ -155,7 +160,10 @@ fn parse_filter(fields: &mut Fields, wanted: v1::SessionFilter) -> (Option<Strin
 
 fn parse_kept(fields: &mut Fields, ids: &[String]) -> Vec<SessionId> {
     if ids.len() > MAX_KEPT {
-        fields.reject("except_session_ids", format!("must be at most {MAX_KEPT} ids"));
+        fields.reject(
+            "except_session_ids",
+            format!("must be at most {MAX_KEPT} ids"),
+        );
         return Vec::new();
     }
     ids.iter()

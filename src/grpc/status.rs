@@ -145,9 +145,11 @@ fn shape(error: &Error) -> Shape {
         retry: false,
     };
     match error {
-        Error::InvalidCredentials => {
-            fixed(Code::Unauthenticated, Reason::InvalidCredentials, "invalid credentials")
-        }
+        Error::InvalidCredentials => fixed(
+            Code::Unauthenticated,
+            Reason::InvalidCredentials,
+            "invalid credentials",
+        ),
         Error::AccessTokenInvalid => fixed(
             Code::Unauthenticated,
             Reason::AccessTokenInvalid,
@@ -168,9 +170,11 @@ fn shape(error: &Error) -> Shape {
             Reason::RefreshTokenReused,
             "the refresh token was used before: its session is ended",
         ),
-        Error::SessionEnded(_) => {
-            fixed(Code::Unauthenticated, Reason::SessionEnded, "the session has ended")
-        }
+        Error::SessionEnded(_) => fixed(
+            Code::Unauthenticated,
+            Reason::SessionEnded,
+            "the session has ended",
+        ),
         Error::GenerationAhead => Shape {
             retry: true,
             ..fixed(
@@ -179,27 +183,41 @@ fn shape(error: &Error) -> Shape {
                 "the database does not know this refresh token yet",
             )
         },
-        Error::AdminRequired => {
-            fixed(Code::PermissionDenied, Reason::AdminRequired, "the role admin is required")
-        }
+        Error::AdminRequired => fixed(
+            Code::PermissionDenied,
+            Reason::AdminRequired,
+            "the role admin is required",
+        ),
         Error::RecentSignInRequired => fixed(
             Code::PermissionDenied,
             Reason::RecentSignInRequired,
             "a recent sign-in is required",
         ),
-        Error::SessionNotFound => {
-            fixed(Code::NotFound, Reason::SessionNotFound, "there is no such session")
-        }
-        Error::UserNotFound => fixed(Code::NotFound, Reason::UserNotFound, "there is no such user"),
-        Error::LoginTaken => fixed(Code::AlreadyExists, Reason::LoginTaken, "the login is taken"),
+        Error::SessionNotFound => fixed(
+            Code::NotFound,
+            Reason::SessionNotFound,
+            "there is no such session",
+        ),
+        Error::UserNotFound => fixed(
+            Code::NotFound,
+            Reason::UserNotFound,
+            "there is no such user",
+        ),
+        Error::LoginTaken => fixed(
+            Code::AlreadyExists,
+            Reason::LoginTaken,
+            "the login is taken",
+        ),
         Error::RegistrationDisabled => fixed(
             Code::FailedPrecondition,
             Reason::RegistrationDisabled,
             "this server does not take registrations",
         ),
-        Error::WeakPassword(_) | Error::RequestIdRepeated => {
-            fixed(Code::InvalidArgument, Reason::InvalidArgument, "invalid argument")
-        }
+        Error::WeakPassword(_) | Error::RequestIdRepeated => fixed(
+            Code::InvalidArgument,
+            Reason::InvalidArgument,
+            "invalid argument",
+        ),
         Error::Hash(HashError::Busy) => Shape {
             retry: true,
             ..fixed(

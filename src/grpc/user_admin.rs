@@ -44,7 +44,11 @@ impl UserAdmin for UserAdminService {
             roles: request.roles,
         };
         let new = new.parse(&self.identity).await?;
-        let user = self.identity.create_user(new).await.map_err(|e| status(&e))?;
+        let user = self
+            .identity
+            .create_user(new)
+            .await
+            .map_err(|e| status(&e))?;
         Ok(Response::new(v1::CreateUserResponse {
             user: Some(convert::user(user)),
         }))

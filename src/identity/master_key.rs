@@ -18,7 +18,9 @@ pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 /// Why a text is not a master key. It does not show the text.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a master key is `rcm_` and 43 characters of base64url: `rollcall keys generate` prints one")]
+#[error(
+    "a master key is `rcm_` and 43 characters of base64url: `rollcall keys generate` prints one"
+)]
 pub struct MasterKeyError;
 
 impl MasterKey {

@@ -1,6 +1,9 @@
 //! Sign in: look up, check the password, open a session.
 
-use super::{Error, Granted, Identity, access_token::{AccessToken, Claims, token_id}};
+use super::{
+    Error, Granted, Identity,
+    access_token::{AccessToken, Claims, token_id},
+};
 use crate::{
     model::{
         ids::SessionId,

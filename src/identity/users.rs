@@ -45,7 +45,10 @@ impl Identity {
     ) -> Result<Option<Weakness>, Error> {
         let settings = &self.0.settings;
         let names = [login, display_name, &settings.issuer, &settings.audience];
-        let checked = self.0.hasher.check(settings.password_policy, password, &names);
+        let checked = self
+            .0
+            .hasher
+            .check(settings.password_policy, password, &names);
         Ok(checked.await?.err())
     }
 
@@ -186,7 +189,9 @@ impl Identity {
     }
 
     async fn hash_strong(&self, password: &Password, user: &User) -> Result<PasswordHash, Error> {
-        let weakness = self.weakness(password, &user.login, &user.display_name).await?;
+        let weakness = self
+            .weakness(password, &user.login, &user.display_name)
+            .await?;
         match weakness {
             Some(weakness) => Err(Error::WeakPassword(weakness)),
             None => Ok(self.0.hasher.hash(password).await?),

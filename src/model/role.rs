@@ -96,7 +96,11 @@ mod tests {
     #[test]
     fn malformed_role_is_named_by_its_index() {
         for bad in ["", "Admin", "1st", "a b", "ä", &"a".repeat(65)] {
-            assert_eq!(parse(&["ok", bad]), Err(RolesError::Malformed(1)), "{bad:?}");
+            assert_eq!(
+                parse(&["ok", bad]),
+                Err(RolesError::Malformed(1)),
+                "{bad:?}"
+            );
         }
     }
 

@@ -173,7 +173,10 @@ mod tests {
     fn timeouts_of_the_protocol_are_understood() {
         assert_eq!(parse_timeout("1S"), Some(Duration::from_secs(1)));
         assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(359_999_996_400)));
+        assert_eq!(
+            parse_timeout("99999999H"),
+            Some(Duration::from_secs(359_999_996_400))
+        );
         for bad in ["", "S", "1", "1s", "-1S", "123456789S", "1é"] {
             assert_eq!(parse_timeout(bad), None, "{bad}");
         }

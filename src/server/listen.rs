@@ -162,7 +162,10 @@ mod tests {
         let parse = |text: &str| text.parse::<ListenAddress>();
         assert_eq!(parse("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
         assert_eq!(parse("[::1]:50051").unwrap().to_string(), "[::1]:50051");
-        assert_eq!(parse("unix:/run/r.sock").unwrap().to_string(), "unix:/run/r.sock");
+        assert_eq!(
+            parse("unix:/run/r.sock").unwrap().to_string(),
+            "unix:/run/r.sock"
+        );
         for bad in ["", "localhost", "unix:", "127.0.0.1"] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -98,7 +98,6 @@ impl From<TlsError> for Error {
     }
 }
 
-
 /// An error and its causes, in one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -117,5 +117,7 @@ async fn end_all(
     if !users::expire_sessions(conn, id).await? {
         return Ok(None);
     }
-    Ok(Some(sessions::revoke_user_sessions(conn, id, reason).await?))
+    Ok(Some(
+        sessions::revoke_user_sessions(conn, id, reason).await?,
+    ))
 }

@@ -106,10 +106,7 @@ statement! {
 /// When the database cannot be asked, or another sign-in on the same device came
 /// first ([`Error::unique_violation`] of `sessions_live_device`): then
 /// [`open_in_turn`] opens it.
-pub async fn open(
-    conn: &mut AsyncPgConnection,
-    new: &NewSession,
-) -> Result<Option<Opened>, Error> {
+pub async fn open(conn: &mut AsyncPgConnection, new: &NewSession) -> Result<Option<Opened>, Error> {
     let binds = Binds {
         new,
         password_hash: new.password_hash.as_phc(),

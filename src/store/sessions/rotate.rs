@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::{
     OptionalExtension,
     pg::data_types::PgInterval,
-    sql_types::{Array, Bytea, Int8, Inet, Interval, Nullable, Text, Uuid as SqlUuid},
+    sql_types::{Array, Bytea, Inet, Int8, Interval, Nullable, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;

@@ -48,7 +48,9 @@ impl SessionRow {
     pub(super) fn lineage(&self) -> Result<Lineage, Error> {
         let commitment = |bytes: &Vec<u8>| {
             let bytes = bytes.as_slice().try_into();
-            bytes.map(Commitment).map_err(|_| self.corrupt("commitment"))
+            bytes
+                .map(Commitment)
+                .map_err(|_| self.corrupt("commitment"))
         };
         Ok(Lineage {
             generation: self.generation()?,

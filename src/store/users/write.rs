@@ -9,11 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{
-    super::{
-        Error,
-        schema::users,
-        statement::statement,
-    },
+    super::{Error, schema::users, statement::statement},
     row::UserRow,
 };
 use crate::model::{ids::UserId, login::Login, password::PasswordHash, role::Roles, user::User};

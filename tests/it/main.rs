@@ -1,0 +1,11 @@
+//! The whole service through real gRPC on real Postgres: one binary, a file a subject.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod harness;
+mod layering;
+mod sessions;
