@@ -11,6 +11,7 @@ use crate::{
         session::{EndReason, Session},
     },
     store::{
+        retry_conflicts,
         sessions::{self, Filter, Page},
         sign_out, users,
     },
@@ -128,16 +129,11 @@ impl Identity {
         id: UserId,
         kept: &[SessionId],
     ) -> Result<usize, Error> {
-        let mut conn = self.0.pool.get().await?;
-        let ended = if kept.is_empty() {
-            let ended = sign_out::sign_out(&mut conn, id).await?;
-            ended.ok_or(Error::UserNotFound)?
-        } else {
-            let found = users::get(&mut conn, id).await?;
-            found.ok_or(Error::UserNotFound)?;
-            let reason = EndReason::RevokedByAdmin;
-            sessions::revoke_user_sessions_except(&mut conn, id, kept, reason).await?
-        };
+        let ended = retry_conflicts(|| async {
+            let mut conn = self.0.pool.get().await?;
+            sign_out::sign_out(&mut conn, id, kept).await
+        });
+        let ended = ended.await?.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "sessions revoked");
         Ok(ended)
     }

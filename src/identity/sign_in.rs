@@ -3,6 +3,7 @@
 use super::{
     Error, Granted, Identity,
     access_token::{AccessToken, Claims, token_id},
+    password::HashError,
 };
 use crate::{
     model::{
@@ -14,7 +15,7 @@ use crate::{
         session::{Device, Session},
     },
     store::{
-        self,
+        self, retry_conflicts,
         sessions::{self, NewSession, Opened},
         users::{self, Credentials},
     },
@@ -84,22 +85,32 @@ impl Identity {
             return Err(Error::InvalidCredentials);
         };
         let stored = &credentials.password_hash;
-        let verdict = self.0.hasher.verify(password, stored).await?;
-        if verdict.matches {
-            Ok((credentials, verdict.outdated))
-        } else {
-            Err(Error::InvalidCredentials)
+        match self.0.hasher.verify(password, stored).await {
+            Ok(verdict) if verdict.matches => Ok((credentials, verdict.outdated)),
+            Ok(_) => Err(Error::InvalidCredentials),
+            Err(HashError::Unusable(reason)) => {
+                // The caller must not learn that there is such a user.
+                let user_id = credentials.user_id;
+                tracing::error!(%user_id, %reason, "stored password hash refused");
+                self.0.hasher.verify_nobody(password).await?;
+                Err(Error::InvalidCredentials)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
     async fn open(&self, new: &NewSession) -> Result<Option<Opened>, Error> {
         let mut conn = self.0.pool.get().await?;
         match sessions::open(&mut conn, new).await {
-            Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {
-                Ok(sessions::open_in_turn(&mut conn, new).await?)
-            }
-            result => Ok(result?),
+            Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {}
+            result => return Ok(result?),
         }
+        drop(conn);
+        let opened = retry_conflicts(|| async {
+            let mut conn = self.0.pool.get().await?;
+            sessions::open_in_turn(&mut conn, new).await
+        });
+        Ok(opened.await?)
     }
 
     /// Stores the password under the live parameters. The sign-in has succeeded, so a

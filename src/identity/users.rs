@@ -10,7 +10,7 @@ use crate::{
         user::User,
     },
     store::{
-        Pool,
+        Pool, retry_conflicts,
         sessions::Page,
         sign_out,
         users::{self, Change, Credentials},
@@ -113,9 +113,11 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn update_user(&self, change: &Change) -> Result<(User, usize), Error> {
-        let mut conn = self.0.pool.get().await?;
-        let updated = sign_out::update_user(&mut conn, change).await?;
-        let (user, ended) = updated.ok_or(Error::UserNotFound)?;
+        let updated = retry_conflicts(|| async {
+            let mut conn = self.0.pool.get().await?;
+            sign_out::update_user(&mut conn, change).await
+        });
+        let (user, ended) = updated.await?.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %user.id, ended, "user updated");
         Ok((user, ended))
     }
@@ -129,9 +131,11 @@ impl Identity {
     pub async fn set_password(&self, id: UserId, password: &Password) -> Result<usize, Error> {
         let user = self.get_user(id).await?;
         let password_hash = self.hash_strong(password, &user).await?;
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::set_password(&mut conn, id, &password_hash).await?;
-        let ended = ended.ok_or(Error::UserNotFound)?;
+        let ended = retry_conflicts(|| async {
+            let mut conn = self.0.pool.get().await?;
+            sign_out::set_password(&mut conn, id, &password_hash).await
+        });
+        let ended = ended.await?.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
     }
@@ -161,16 +165,13 @@ impl Identity {
         };
         let (credentials, _) = self.check(current, Some(credentials)).await?;
         let replacement = self.hash_strong(new, &user).await?;
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::change_password(
-            &mut conn,
-            user.id,
-            &credentials.password_hash,
-            &replacement,
-            caller.session_id,
-        )
-        .await?;
-        let ended = ended.ok_or(Error::InvalidCredentials)?;
+        let verified = &credentials.password_hash;
+        let ended = retry_conflicts(|| async {
+            let (id, kept) = (user.id, caller.session_id);
+            let mut conn = self.0.pool.get().await?;
+            sign_out::change_password(&mut conn, id, verified, &replacement, kept).await
+        });
+        let ended = ended.await?.ok_or(Error::InvalidCredentials)?;
         tracing::info!(user_id = %user.id, ended, "password changed");
         Ok(ended)
     }
@@ -181,9 +182,11 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn delete_user(&self, id: UserId) -> Result<usize, Error> {
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::delete_user(&mut conn, id).await?;
-        let ended = ended.ok_or(Error::UserNotFound)?;
+        let ended = retry_conflicts(|| async {
+            let mut conn = self.0.pool.get().await?;
+            sign_out::delete_user(&mut conn, id).await
+        });
+        let ended = ended.await?.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "user deleted");
         Ok(ended)
     }

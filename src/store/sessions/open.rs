@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl,
+    OptionalExtension,
     pg::data_types::PgInterval,
     sql_types::{Array, Bytea, Inet, Interval, Nullable, Text, Uuid as SqlUuid},
 };
@@ -12,11 +12,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{
-    super::{
-        Error,
-        schema::{sessions, users},
-        statement::statement,
-    },
+    super::{Error, schema::sessions, statement::statement, users},
     bytes,
     rotate::interval,
     row::{COLUMNS, SessionRow},
@@ -138,13 +134,7 @@ pub async fn open_in_turn(
     new: &NewSession,
 ) -> Result<Option<Opened>, Error> {
     conn.transaction(async |conn| {
-        users::table
-            .filter(users::id.eq(new.user_id.0))
-            .select(users::id)
-            .for_no_key_update()
-            .first::<Uuid>(conn)
-            .await
-            .optional()?;
+        users::lock(conn, new.user_id).await?;
         open(conn, new).await
     })
     .await
