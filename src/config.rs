@@ -22,16 +22,28 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
-    /// What to log: a level, or levels per module (`info,rollcall=debug`).
+    /// What to log: a level, or levels per module (`info,rollcall=debug`). Default:
+    /// `info`, and `warn` where there is a screen to keep clear, in `dev`.
     #[arg(
         long,
         env = "ROLLCALL_LOG",
-        default_value = "info",
         global = true,
         value_name = "FILTER",
         display_order = 900
     )]
-    pub log: String,
+    pub log: Option<String>,
+}
+
+impl Cli {
+    /// What to log.
+    #[must_use]
+    pub fn log_filter(&self) -> &str {
+        let default = match self.command {
+            Command::Dev(_) => "warn",
+            _ => "info",
+        };
+        self.log.as_deref().unwrap_or(default)
+    }
 }
 
 /// What to do.
@@ -83,7 +95,13 @@ pub struct Serve {
 #[derive(Clone, Debug, Args)]
 pub struct Dev {
     /// Where to listen: HOST:PORT, or unix:PATH.
-    #[arg(long, env = "ROLLCALL_LISTEN", default_value = "127.0.0.1:50051")]
+    // Not ROLLCALL_LISTEN: nothing that was set for `serve` is meant for this.
+    #[arg(
+        long,
+        env = "ROLLCALL_DEV_LISTEN",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDRESS"
+    )]
     pub listen: ListenAddress,
 
     /// Where to keep the database, the master key and the passwords. Default: a folder

@@ -7,7 +7,7 @@ use rollcall::{command, config::Cli, store, telemetry};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = telemetry::start(&cli.log) {
+    if let Err(error) = telemetry::start(cli.log_filter()) {
         eprintln!("rollcall: --log: {error}");
         return ExitCode::FAILURE;
     }

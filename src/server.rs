@@ -23,7 +23,7 @@ use crate::{
     store::{self, Pool},
 };
 use call::CallLayer;
-use health::Health;
+use health::{Health, Readiness};
 pub use listen::{ListenAddress, Listener};
 
 /// The largest message that is read, in bytes: many times what any request needs.
@@ -75,6 +75,7 @@ pub struct Server {
     config: Serve,
     listener: Listener,
     identity: Identity,
+    readiness: Readiness,
 }
 
 impl Server {
@@ -96,6 +97,7 @@ impl Server {
             config,
             listener,
             identity,
+            readiness: Readiness::default(),
         })
     }
 
@@ -111,6 +113,12 @@ impl Server {
         &self.identity
     }
 
+    /// Completes once calls are answered, by [`Server::run`].
+    pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let readiness = self.readiness.clone();
+        async move { readiness.wait().await }
+    }
+
     /// Answers until `shutdown` completes; then says NOT_SERVING, pauses, and drains.
     /// Health is answered at once, the rest once the database is ready.
     ///
@@ -118,7 +126,7 @@ impl Server {
     ///
     /// When the database cannot be made ready by waiting.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let (health, health_service) = Health::new().await;
+        let (health, health_service) = Health::new(self.readiness.clone()).await;
         let router = self.router(&health)?.add_service(health_service);
         let drain = Drain::of(&self.config);
         tracing::info!(address = %self.listener.address(), "listening");

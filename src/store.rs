@@ -6,6 +6,7 @@
 
 mod connect;
 mod conninfo;
+mod database;
 mod database_url;
 mod error;
 pub mod migrations;
@@ -21,6 +22,7 @@ mod test_server;
 mod tls;
 pub mod users;
 
+pub use database::create_database;
 pub use database_url::{DatabaseUrl, DatabaseUrlParser, InvalidDatabaseUrl};
 pub use diesel_async::AsyncPgConnection;
 pub use error::{Error, chain};
