@@ -3,6 +3,7 @@
 pub mod command;
 pub mod config;
 pub mod dev;
+mod error_chain;
 pub mod grpc;
 pub mod identity;
 pub mod model;
@@ -10,3 +11,5 @@ pub mod proto;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+
+pub use error_chain::error_chain;

@@ -81,7 +81,11 @@ async fn prepare(
     folder: &Folder,
     cluster: &Cluster,
 ) -> Result<Ready, Box<dyn Error>> {
-    let config = dev::serve(&options.listen, &cluster.url(DATABASE), &folder.master_key()?)?;
+    let config = dev::serve(
+        &options.listen,
+        &cluster.url(DATABASE),
+        &folder.master_key()?,
+    )?;
     let url = config.database.database_url.clone();
     let server = Server::bind(config).await?;
 
@@ -102,7 +106,11 @@ async fn prepare(
     })
 }
 
-fn draw(ready: &Ready, folder: &Folder, cluster: &Cluster) -> Result<Zeroizing<String>, dev::Error> {
+fn draw(
+    ready: &Ready,
+    folder: &Folder,
+    cluster: &Cluster,
+) -> Result<Zeroizing<String>, dev::Error> {
     let screen = Screen {
         address: ready.server.address(),
         socket: cluster.socket_dir(),

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::people::{ANA, BEN, CHLOE, OPERATOR, Person};
 use super::{Folder, Seeded};
-use crate::server::ListenAddress;
+use crate::config::ListenAddress;
 use shell::{json, quoted, quoted_path};
 
 /// What the screen is about.
@@ -108,15 +108,27 @@ impl Screen<'_> {
 
     fn places(&self) -> [(&'static str, String); 5] {
         [
-            ("gRPC", format!("{} (no TLS; with reflection)", self.address)),
+            (
+                "gRPC",
+                format!("{} (no TLS; with reflection)", self.address),
+            ),
             (
                 "Postgres",
-                format!("psql -h {} -p 5432 -U rollcall rollcall", quoted_path(self.socket)),
+                format!(
+                    "psql -h {} -p 5432 -U rollcall rollcall",
+                    quoted_path(self.socket)
+                ),
             ),
-            ("Data", format!("{} (--fresh throws it away)", self.folder.path().display())),
+            (
+                "Data",
+                format!("{} (--fresh throws it away)", self.folder.path().display()),
+            ),
             (
                 "Operator",
-                format!("login {}, password {}", OPERATOR.login, self.operator_password),
+                format!(
+                    "login {}, password {}",
+                    OPERATOR.login, self.operator_password
+                ),
             ),
             (
                 "Users",
@@ -172,7 +184,10 @@ impl Screen<'_> {
             ),
             (
                 "Ask for the health of a service.".to_owned(),
-                self.grpcurl(&format!("{{\"service\": \"{auth}\"}}"), "grpc.health.v1.Health/Check"),
+                self.grpcurl(
+                    &format!("{{\"service\": \"{auth}\"}}"),
+                    "grpc.health.v1.Health/Check",
+                ),
             ),
         ]
     }

@@ -2,7 +2,10 @@
 
 use time::OffsetDateTime;
 
-use super::{Error, Identity, access_token};
+use super::{
+    Error, Identity,
+    access_token::{self, Claims},
+};
 use crate::{
     model::{
         ids::{SessionId, UserId},
@@ -36,20 +39,18 @@ impl Identity {
     /// When the token is invalid or expired, its session has ended, or the database
     /// cannot be asked.
     pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
-        let ring = self.0.signing_keys.ring()?;
-        let claims = access_token::verify(access_token, &ring, &self.0.settings)
-            .ok_or(Error::AccessTokenInvalid)?;
-        let mut conn = self.0.pool.get().await?;
-        let standing =
-            sessions::find_standing(&mut conn, claims.user_id(), claims.session_id()).await?;
+        let claims = self.verify(access_token)?;
+        let (user_id, session_id) = (claims.user_id(), claims.session_id());
+        let find = async |conn: &mut _| sessions::find_standing(conn, user_id, session_id).await;
+        let standing = self.0.pool.run(find).await?;
         let standing = standing.ok_or(Error::AccessTokenInvalid)?;
         let roles = live_roles(&standing)?;
         if claims.expired_at(standing.now) {
             return Err(Error::AccessTokenExpired);
         }
         Ok(Caller {
-            user_id: claims.user_id(),
-            session_id: claims.session_id(),
+            user_id,
+            session_id,
             roles,
             authenticated_at: standing.session.created_at,
             now: standing.now,
@@ -68,6 +69,21 @@ impl Identity {
         } else {
             Err(Error::AdminRequired)
         }
+    }
+
+    /// Whether this deployment signed an access token, whatever became of it since. No
+    /// statement.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AccessTokenInvalid`].
+    pub fn recognize(&self, access_token: &str) -> Result<(), Error> {
+        self.verify(access_token).map(drop)
+    }
+
+    fn verify(&self, access_token: &str) -> Result<Claims, Error> {
+        let ring = self.0.signing_keys.ring()?;
+        access_token::verify(access_token, &ring, &self.0.settings).ok_or(Error::AccessTokenInvalid)
     }
 
     /// Whether the caller signed in so recently that other sessions may be ended.

@@ -6,6 +6,7 @@ use super::{
     password::HashError,
 };
 use crate::{
+    error_chain,
     model::{
         ids::SessionId,
         login::Login,
@@ -15,8 +16,7 @@ use crate::{
         session::{Device, Session},
     },
     store::{
-        self, retry_conflicts,
-        sessions::{self, NewSession, Opened},
+        sessions::{self, Entitled, NewSession},
         users::{self, Credentials},
     },
 };
@@ -70,8 +70,8 @@ impl Identity {
         let Some(key) = Login::key_for_lookup(login) else {
             return Ok(None);
         };
-        let mut conn = self.0.pool.get().await?;
-        Ok(users::find_credentials(&mut conn, &key).await?)
+        let find = async |conn: &mut _| users::find_credentials(conn, &key).await;
+        Ok(self.0.pool.run(find).await?)
     }
 
     /// The credentials when the password is theirs, and whether the hash is outdated.
@@ -99,18 +99,15 @@ impl Identity {
         }
     }
 
-    async fn open(&self, new: &NewSession) -> Result<Option<Opened>, Error> {
-        let mut conn = self.0.pool.get().await?;
-        match sessions::open(&mut conn, new).await {
+    async fn open(&self, new: &NewSession) -> Result<Option<Entitled>, Error> {
+        let pool = &self.0.pool;
+        let open = async |conn: &mut _| sessions::open(conn, new).await;
+        match pool.run(open).await {
             Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {}
             result => return Ok(result?),
         }
-        drop(conn);
-        let opened = retry_conflicts(|| async {
-            let mut conn = self.0.pool.get().await?;
-            sessions::open_in_turn(&mut conn, new).await
-        });
-        Ok(opened.await?)
+        let open_in_turn = async |conn: &mut _| sessions::open_in_turn(conn, new).await;
+        Ok(pool.run(open_in_turn).await?)
     }
 
     /// Stores the password under the live parameters. The sign-in has succeeded, so a
@@ -118,13 +115,14 @@ impl Identity {
     async fn upgrade(&self, password: &Password, credentials: &Credentials) {
         let result: Result<bool, Error> = async {
             let upgraded = self.0.hasher.hash(password).await?;
-            let mut conn = self.0.pool.get().await?;
             let (id, verified) = (credentials.user_id, &credentials.password_hash);
-            Ok(users::replace_password(&mut conn, id, verified, &upgraded).await?)
+            let replace =
+                async |conn: &mut _| users::replace_password(conn, id, verified, &upgraded).await;
+            Ok(self.0.pool.run(replace).await?)
         }
         .await;
         if let Err(error) = result {
-            let error = store::chain(&error);
+            let error = error_chain(&error);
             tracing::warn!(user_id = %credentials.user_id, error, "password not upgraded");
         }
     }

@@ -18,6 +18,9 @@ use tracing::{Instrument, field};
 use super::{MAX_MESSAGE, health::Readiness};
 use crate::grpc::{request_id, status};
 
+/// The header that an error's details are in.
+const DETAILS: &str = "grpc-status-details-bin";
+
 /// The packages whose services wait for the database.
 const PACKAGE: &str = "/rollcall.";
 
@@ -111,12 +114,30 @@ where
         }
         Err(_elapsed) => return status::deadline_exceeded().into_http(),
     };
-    // tonic's word for a message over the limit; no service here uses this code.
-    if code(response.headers()) == Code::OutOfRange {
-        let message = format!("the message is larger than {MAX_MESSAGE} bytes");
-        return status::undecodable(&message).into_http();
+    explain(response)
+}
+
+/// What tonic itself refuses has no details: a message over the limit, or one that
+/// cannot be decoded.
+fn explain(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    if headers.contains_key(DETAILS) {
+        return response;
     }
-    response
+    match Status::from_header_map(headers) {
+        Some(refused) if refused.code() == Code::OutOfRange => {
+            let message = format!("the message is larger than {MAX_MESSAGE} bytes");
+            status::undecodable(&message).into_http()
+        }
+        Some(refused) if refused.code() == Code::InvalidArgument => {
+            status::undecodable(refused.message()).into_http()
+        }
+        Some(refused) if refused.code() == Code::Internal => {
+            tracing::error!(error = refused.message(), "the transport failed");
+            status::internal().into_http()
+        }
+        _ => response,
+    }
 }
 
 /// The shorter of the caller's and the server's limit. A little of the caller's is kept

@@ -52,7 +52,9 @@ pub async fn set_password(
     password_hash: &PasswordHash,
 ) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
-        users::set_password(conn, id, password_hash).await?;
+        if !users::set_password(conn, id, password_hash).await? {
+            return Ok(None);
+        }
         end_all(conn, id, EndReason::PasswordChanged).await
     })
     .await

@@ -97,7 +97,7 @@ impl TestServer {
         let options = PoolOptions {
             max_connections: NonZeroUsize::new(size).unwrap(),
             statement_timeout,
-            checkout_timeout: Duration::from_secs(20),
+            connection_timeout: Duration::from_secs(20),
         };
         Pool::new(&self.url(), &options).unwrap()
     }

@@ -13,9 +13,8 @@ use row::UserRow;
 use uuid::Uuid;
 
 use super::{
-    Error,
+    Error, Page,
     schema::{user_logins, users},
-    sessions::Page,
 };
 use crate::model::{ids::UserId, password::PasswordHash, user::User};
 

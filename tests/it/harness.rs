@@ -7,14 +7,14 @@ use std::{ops::Deref, sync::LazyLock};
 
 use clap::Parser;
 use rollcall::{
-    config::{Cli, Command, Serve},
+    config::{Cli, Command, ListenAddress, Serve},
     identity::{Identity, MasterKey, NewUser},
     model::{ids::UserId, login::Login, password::Password, role::Roles},
     proto::v1::{
         self, auth_client::AuthClient, session_admin_client::SessionAdminClient,
         user_admin_client::UserAdminClient,
     },
-    server::{ListenAddress, Server},
+    server::Server,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{
