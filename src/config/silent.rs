@@ -36,3 +36,41 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::{identity::MasterKey, store::DatabaseUrl};
+
+    #[derive(Debug, Parser)]
+    struct Options {
+        #[arg(long, value_parser = silent::<DatabaseUrl>())]
+        url: Option<DatabaseUrl>,
+        #[arg(long, value_parser = silent::<MasterKey>())]
+        key: Option<MasterKey>,
+    }
+
+    fn parse(option: &str, value: &str) -> Result<Options, clap::Error> {
+        Options::try_parse_from(["rollcall", option, value])
+    }
+
+    #[test]
+    fn secrets_that_are_wrong_are_not_quoted() {
+        let url = parse("--url", "postgres://ana:secret@h/db?nonsense=1").unwrap_err();
+        let expected = "error: invalid value for '--url <URL>': unknown option `nonsense`\n";
+        assert_eq!(url.to_string(), expected);
+        let key = parse("--key", "rcm_secret").unwrap_err();
+        for error in [url, key] {
+            assert!(!format!("{error} {error:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn secrets_that_are_right_are_parsed() {
+        assert!(parse("--url", "host=h").unwrap().url.is_some());
+        let key = MasterKey::generate().unwrap().expose();
+        assert!(parse("--key", &key).unwrap().key.is_some());
+    }
+}
