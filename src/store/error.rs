@@ -17,8 +17,9 @@ pub enum Error {
     /// after a failover). The same call may succeed later.
     #[error("the database is unavailable")]
     Unavailable(#[source] Source),
-    /// The transaction met another one (SQLSTATE 40001 or 40P01) and was rolled back;
-    /// [`retry_conflicts`](super::retry_conflicts) has been there already.
+    /// The transaction met another one (SQLSTATE 40001 or 40P01) and was rolled back, so
+    /// that nothing of it happened. [`retry_conflicts`](super::retry_conflicts) runs it
+    /// again.
     #[error("the transaction conflicted with another")]
     Conflict(#[source] Source),
     /// The statement was canceled, by `statement_timeout` or by request.
