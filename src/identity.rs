@@ -87,7 +87,7 @@ pub struct Granted {
 }
 
 impl Identity {
-    /// The service over a pool. It answers [`Error::NotReady`] to what needs an
+    /// The service over a pool. It answers [`Error::NotReady`] to what makes or takes an
     /// access token until [`Identity::load_signing_keys`] has succeeded.
     #[must_use]
     pub fn new(
