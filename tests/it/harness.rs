@@ -2,6 +2,8 @@
 //! own: a copy of one prepared template on a private Postgres.
 
 mod database;
+mod raw;
+mod requests;
 
 use std::{ops::Deref, sync::LazyLock};
 
@@ -27,6 +29,11 @@ use tonic_health::pb::{
 use tonic_types::StatusExt;
 
 pub use database::Database;
+pub use raw::{package, rpcs};
+pub use requests::{
+    NEXT_PASSWORD, Subject, authenticate, change_password, create_user, fresh_login, good_request,
+    mask, register, update_user,
+};
 
 /// The password of every user in the tests.
 pub const PASSWORD: &str = "violet-anchor-mosaic-73";
