@@ -10,7 +10,7 @@ use crate::{identity::Identity, store::sessions::Page};
 const DEFAULT_SIZE: u16 = 50;
 const MAX_SIZE: u16 = 1_000;
 
-/// A list: the RPC, who asks and what for. A page token is good for one list.
+/// A list: the RPC and what it is asked for. A page token is good for one list.
 pub(super) struct List<'a> {
     identity: &'a Identity,
     scope: Vec<u8>,

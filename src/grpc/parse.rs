@@ -14,7 +14,7 @@ use crate::{
     model::{
         ids::{SessionId, UserId},
         login::Login,
-        password::Password,
+        password::{Password, PasswordPolicy},
         role::Roles,
         session::{Device, Origin},
     },
@@ -28,6 +28,9 @@ const MAX_CLIENT_ID: usize = 64;
 const MAX_USER_AGENT: usize = 512;
 const MAX_LOOKUP_LOGIN: usize = 512;
 const MAX_REFRESH_TOKEN: usize = 256;
+/// The most violations that an answer names: it travels in headers, and clients end
+/// the connection over headers of more than 8 KiB.
+const MAX_VIOLATIONS: usize = 20;
 const MIN_REQUEST_ID: usize = 22;
 const MAX_REQUEST_ID: usize = 128;
 
@@ -39,8 +42,10 @@ pub(super) struct Fields {
 
 impl Fields {
     pub(super) fn reject(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.violations
-            .push(FieldViolation::new(field, description));
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations
+                .push(FieldViolation::new(field, description));
+        }
     }
 
     /// What `build` makes of the parsed fields, or all violations.
@@ -73,6 +78,23 @@ impl Fields {
         Password::new(text)
             .map_err(|error| self.reject(field, error.to_string()))
             .ok()
+    }
+
+    /// A password to set, as far as it can be judged without knowing whose it is.
+    pub(super) fn new_password(
+        &mut self,
+        field: &str,
+        text: &str,
+        policy: PasswordPolicy,
+    ) -> Option<Password> {
+        let password = self.password(field, text)?;
+        match policy.check_length(&password) {
+            Ok(()) => Some(password),
+            Err(weakness) => {
+                self.reject(field, weakness.to_string());
+                None
+            }
+        }
     }
 
     pub(super) fn display_name(&mut self, field: &str, text: &str) -> String {

@@ -34,9 +34,9 @@ impl UserAdmin for UserAdminService {
         request: Request<v1::CreateUserRequest>,
     ) -> Result<Response<v1::CreateUserResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        // Before the password is judged, which is work that only operators may cause.
-        let admin = self.identity.admin(bearer(&metadata)?).await;
-        admin.map_err(|e| status(&e))?;
+        let token = bearer(&metadata)?;
+        // Before the password is judged, which is work that not anybody may cause.
+        self.identity.claims(token).map_err(|e| status(&e))?;
         let new = NewUserFields {
             login: request.login,
             password: request.password,
@@ -44,11 +44,11 @@ impl UserAdmin for UserAdminService {
             roles: request.roles,
         };
         let new = new.parse(&self.identity).await?;
-        let user = self
-            .identity
-            .create_user(new)
-            .await
-            .map_err(|e| status(&e))?;
+        let create = async {
+            self.identity.admin(token).await?;
+            self.identity.create_user(new).await
+        };
+        let user = create.await.map_err(|e| status(&e))?;
         Ok(Response::new(v1::CreateUserResponse {
             user: Some(convert::user(user)),
         }))
@@ -126,7 +126,8 @@ impl UserAdmin for UserAdminService {
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let user_id = fields.user_id("user_id", &request.user_id);
-        let password = fields.password("new_password", &request.new_password);
+        let policy = self.identity.settings().password_policy;
+        let password = fields.new_password("new_password", &request.new_password, policy);
         let (user_id, password) = fields.finish(|| user_id.zip(password))?;
         let set = async {
             self.identity.admin(token).await?;
