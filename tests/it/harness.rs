@@ -4,6 +4,7 @@
 mod database;
 mod raw;
 mod requests;
+mod wire;
 
 use std::{ops::Deref, sync::LazyLock};
 
@@ -29,11 +30,11 @@ use tonic_health::pb::{
 use tonic_types::StatusExt;
 
 pub use database::Database;
-pub use raw::{package, rpcs};
+pub use raw::rpcs;
 pub use requests::{
-    NEXT_PASSWORD, Subject, authenticate, change_password, create_user, fresh_login, good_request,
-    mask, register, update_user,
+    NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask, update_user,
 };
+pub use wire::{Field, Value, fields, set};
 
 /// The password of every user in the tests.
 pub const PASSWORD: &str = "violet-anchor-mosaic-73";

@@ -7,6 +7,7 @@
 )]
 
 mod authorization;
+mod bad_input;
 mod harness;
 mod layering;
 mod sessions;
