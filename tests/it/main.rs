@@ -8,6 +8,7 @@
 
 mod authorization;
 mod bad_input;
+mod errors;
 mod harness;
 mod layering;
 mod sessions;
