@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use time::OffsetDateTime;
 use tonic::{Request, Status};
 use tonic_types::FieldViolation;
@@ -238,7 +238,7 @@ impl Fields {
         if prefix.is_none() {
             self.reject(field, "must be an address or a prefix in CIDR form");
         }
-        prefix.map(|prefix| prefix.trunc())
+        prefix.map(|prefix| canonical(prefix.trunc()))
     }
 
     /// A text to search for; an empty one searches for nothing.
@@ -283,6 +283,20 @@ impl Fields {
         }
         parsed
     }
+}
+
+/// A prefix of IPv4 addresses in IPv6's clothes as what it means: addresses are stored
+/// like that.
+fn canonical(prefix: IpNet) -> IpNet {
+    let IpNet::V6(six) = prefix else {
+        return prefix;
+    };
+    let four = six.addr().to_ipv4_mapped();
+    let length = six.prefix_len().checked_sub(96);
+    let four = four
+        .zip(length)
+        .and_then(|(four, length)| Ipv4Net::new(four, length).ok());
+    four.map_or(prefix, IpNet::V4)
 }
 
 /// The address of the peer; `None` behind a unix socket.
