@@ -330,3 +330,10 @@ pub fn claims(access_token: &str) -> serde_json::Value {
         .expect("a JWT")
         .claims
 }
+
+/// A value of the metadata of an error's ErrorInfo; empty where there is none.
+pub fn metadata(status: &Status, key: &str) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info().expect("every error has ErrorInfo");
+    info.metadata.get(key).cloned().unwrap_or_default()
+}

@@ -11,4 +11,5 @@ mod bad_input;
 mod errors;
 mod harness;
 mod layering;
+mod session_admin;
 mod sessions;
