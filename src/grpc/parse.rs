@@ -98,7 +98,7 @@ impl Fields {
     }
 
     pub(super) fn display_name(&mut self, field: &str, text: &str) -> String {
-        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(char::is_control) {
+        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(is_control) {
             self.reject(
                 field,
                 format!("must be at most {MAX_DISPLAY_NAME} characters, none of them a control character"),
@@ -208,7 +208,7 @@ impl Fields {
         }
         let mut escaped = String::with_capacity(text.len());
         for c in text.chars() {
-            if c.is_control() {
+            if is_control(c) {
                 escaped.extend(c.escape_unicode());
             } else {
                 escaped.push(c);
@@ -241,14 +241,10 @@ impl Fields {
         prefix.map(|prefix| canonical(prefix.trunc()))
     }
 
-    /// A text to search for; an empty one searches for nothing.
-    pub(super) fn search(&mut self, field: &str, text: String) -> Option<String> {
-        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(char::is_control) {
-            self.reject(
-                field,
-                format!("must be at most {MAX_DISPLAY_NAME} characters, none of them a control character"),
-            );
-        }
+    /// A text to search for, within the limits of a name; an empty one searches for
+    /// nothing.
+    pub(super) fn search(&mut self, field: &str, text: &str) -> Option<String> {
+        let text = self.display_name(field, text);
         (!text.is_empty()).then_some(text)
     }
 
@@ -283,6 +279,13 @@ impl Fields {
         }
         parsed
     }
+}
+
+/// Whether a character acts on a terminal or a line of text rather than being read:
+/// also what breaks lines or turns the direction of writing.
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A prefix of IPv4 addresses in IPv6's clothes as what it means: addresses are stored
