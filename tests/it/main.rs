@@ -11,5 +11,6 @@ mod bad_input;
 mod errors;
 mod harness;
 mod layering;
+mod my_sessions;
 mod session_admin;
 mod sessions;

@@ -136,6 +136,9 @@ fn names() -> Vec<Value> {
         "A\u{7f}",
         "A\u{85}",
         "A\u{9b}",
+        "A\u{2028}",
+        "\u{202e}anA",
+        "\u{2066}A",
     ]);
     values.push("é".repeat(129).into());
     values
