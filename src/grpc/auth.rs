@@ -129,7 +129,8 @@ impl Auth for AuthService {
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let current = fields.password("current_password", &request.current_password);
-        let new = fields.password("new_password", &request.new_password);
+        let policy = self.identity.settings().password_policy;
+        let new = fields.new_password("new_password", &request.new_password, policy);
         let (current, new) = fields.finish(|| current.zip(new))?;
         let caller = self.identity.caller(token).await?;
         let ended = self
@@ -147,8 +148,9 @@ impl Auth for AuthService {
     ) -> Result<Response<v1::ListMySessionsResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
+        let claims = self.identity.claims(token)?;
         let mut fields = Fields::default();
-        let list = List::new(&self.identity, "ListMySessions", &[]);
+        let list = List::new(&self.identity, "ListMySessions", claims.sub.as_bytes());
         let page = list.page(
             &mut fields,
             request.page_size,

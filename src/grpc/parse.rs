@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use time::OffsetDateTime;
 use tonic::{Request, Status};
 use tonic_types::FieldViolation;
@@ -14,7 +14,7 @@ use crate::{
     model::{
         ids::{SessionId, UserId},
         login::Login,
-        password::Password,
+        password::{Password, PasswordPolicy},
         role::{Roles, RolesError},
         session::{Device, Origin},
     },
@@ -22,14 +22,15 @@ use crate::{
     store::sessions::Range,
 };
 
-/// The most violations that one answer names.
-const MAX_VIOLATIONS: usize = 20;
 const MAX_DISPLAY_NAME: usize = 128;
 const MAX_DEVICE_ID: usize = 128;
 const MAX_CLIENT_ID: usize = 64;
 const MAX_USER_AGENT: usize = 512;
 const MAX_LOOKUP_LOGIN: usize = 512;
 const MAX_REFRESH_TOKEN: usize = 256;
+/// The most violations that an answer names: it travels in headers, and clients end
+/// the connection over headers of more than 8 KiB.
+const MAX_VIOLATIONS: usize = 20;
 const MIN_REQUEST_ID: usize = 22;
 const MAX_REQUEST_ID: usize = 128;
 
@@ -80,8 +81,25 @@ impl Fields {
             .ok()
     }
 
+    /// A password to set, as far as it can be judged without knowing whose it is.
+    pub(super) fn new_password(
+        &mut self,
+        field: &str,
+        text: &str,
+        policy: PasswordPolicy,
+    ) -> Option<Password> {
+        let password = self.password(field, text)?;
+        match policy.check_length(&password) {
+            Ok(()) => Some(password),
+            Err(weakness) => {
+                self.reject(field, weakness.to_string());
+                None
+            }
+        }
+    }
+
     pub(super) fn display_name(&mut self, field: &str, text: &str) -> String {
-        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(char::is_control) {
+        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(is_control) {
             self.reject(
                 field,
                 format!("must be at most {MAX_DISPLAY_NAME} characters, none of them a control character"),
@@ -196,7 +214,7 @@ impl Fields {
         }
         let mut escaped = String::with_capacity(text.len());
         for c in text.chars() {
-            if c.is_control() {
+            if is_control(c) {
                 escaped.extend(c.escape_unicode());
             } else {
                 escaped.push(c);
@@ -230,17 +248,13 @@ impl Fields {
         if prefix.is_none() {
             self.reject(field, "must be an address or a prefix in CIDR form");
         }
-        prefix.map(|prefix| prefix.trunc())
+        prefix.map(|prefix| canonical(prefix.trunc()))
     }
 
-    /// A text to search for; an empty one searches for nothing.
-    pub(super) fn search(&mut self, field: &str, text: String) -> Option<String> {
-        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(char::is_control) {
-            self.reject(
-                field,
-                format!("must be at most {MAX_DISPLAY_NAME} characters, none of them a control character"),
-            );
-        }
+    /// A text to search for, within the limits of a name; an empty one searches for
+    /// nothing.
+    pub(super) fn search(&mut self, field: &str, text: &str) -> Option<String> {
+        let text = self.display_name(field, text);
         (!text.is_empty()).then_some(text)
     }
 
@@ -275,6 +289,27 @@ impl Fields {
         }
         parsed
     }
+}
+
+/// Whether a character acts on a terminal or a line of text rather than being read:
+/// also what breaks lines or turns the direction of writing.
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A prefix of IPv4 addresses in IPv6's clothes as what it means: addresses are stored
+/// like that.
+fn canonical(prefix: IpNet) -> IpNet {
+    let IpNet::V6(six) = prefix else {
+        return prefix;
+    };
+    let four = six.addr().to_ipv4_mapped();
+    let length = six.prefix_len().checked_sub(96);
+    let four = four
+        .zip(length)
+        .and_then(|(four, length)| Ipv4Net::new(four, length).ok());
+    four.map_or(prefix, IpNet::V4)
 }
 
 /// The address of the peer; `None` behind a unix socket.

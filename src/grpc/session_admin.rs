@@ -132,7 +132,7 @@ fn parse_filter(fields: &mut Fields, wanted: v1::SessionFilter) -> (Option<Strin
         client_id,
         ip_prefix: fields.ip_prefix("filter.ip_prefix", &wanted.ip_prefix),
         user_agent_contains: fields
-            .search("filter.user_agent_contains", wanted.user_agent_contains),
+            .search("filter.user_agent_contains", &wanted.user_agent_contains),
         created: fields.time_range("filter.create_time", wanted.create_time),
         last_seen: fields.time_range("filter.last_seen_time", wanted.last_seen_time),
     };

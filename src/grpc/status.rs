@@ -164,7 +164,7 @@ impl From<Error> for Status {
                 store::Error::Corrupt { .. } | store::Error::Setup(_) | store::Error::Unexpected(_),
             )
             | Error::Crypto(_)
-            | Error::Task(_)
+            | Error::Stopped
             | Error::WrongMasterKey { .. }
             | Error::Signing(_) => INTERNAL,
         };

@@ -42,7 +42,7 @@ impl UserAdmin for UserAdminService {
         let token = bearer(&metadata)?;
         // Before a password is judged, which is work; and without a statement, which a
         // request that breaks its limits must not cause.
-        self.identity.recognize(token)?;
+        self.identity.claims(token)?;
         let new = NewUserFields {
             login: request.login,
             password: request.password,
@@ -120,7 +120,8 @@ impl UserAdmin for UserAdminService {
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let user_id = fields.user_id("user_id", &request.user_id);
-        let password = fields.password("new_password", &request.new_password);
+        let policy = self.identity.settings().password_policy;
+        let password = fields.new_password("new_password", &request.new_password, policy);
         let (user_id, password) = fields.finish(|| user_id.zip(password))?;
         self.identity.admin(token).await?;
         let ended = self.identity.set_password(user_id, &password).await?;

@@ -2,10 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{
-    Error, Identity,
-    access_token::{self, Claims},
-};
+use super::{Claims, Error, Identity, access_token};
 use crate::{
     model::{
         ids::{SessionId, UserId},
@@ -31,6 +28,17 @@ pub struct Caller {
 }
 
 impl Identity {
+    /// What an access token of this deployment says, which need no longer be so. No
+    /// statement.
+    ///
+    /// # Errors
+    ///
+    /// When the token is invalid; not when it has expired.
+    pub fn claims(&self, access_token: &str) -> Result<Claims, Error> {
+        let ring = self.0.signing_keys.ring()?;
+        access_token::verify(access_token, &ring, &self.0.settings).ok_or(Error::AccessTokenInvalid)
+    }
+
     /// The caller behind an access token. One statement, and none for a token that
     /// this deployment did not sign.
     ///
@@ -39,7 +47,7 @@ impl Identity {
     /// When the token is invalid or expired, its session has ended, or the database
     /// cannot be asked.
     pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
-        let claims = self.verify(access_token)?;
+        let claims = self.claims(access_token)?;
         let (user_id, session_id) = (claims.user_id(), claims.session_id());
         let find = async |conn: &mut _| sessions::find_standing(conn, user_id, session_id).await;
         let standing = self.0.pool.run(find).await?;
@@ -69,21 +77,6 @@ impl Identity {
         } else {
             Err(Error::AdminRequired)
         }
-    }
-
-    /// Whether this deployment signed an access token, whatever became of it since. No
-    /// statement.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::AccessTokenInvalid`].
-    pub fn recognize(&self, access_token: &str) -> Result<(), Error> {
-        self.verify(access_token).map(drop)
-    }
-
-    fn verify(&self, access_token: &str) -> Result<Claims, Error> {
-        let ring = self.0.signing_keys.ring()?;
-        access_token::verify(access_token, &ring, &self.0.settings).ok_or(Error::AccessTokenInvalid)
     }
 
     /// Whether the caller signed in so recently that other sessions may be ended.

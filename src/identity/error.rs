@@ -70,9 +70,9 @@ pub enum Error {
     /// A key could not be used.
     #[error("cryptography failed: {0}")]
     Crypto(&'static str),
-    /// The task that ends a session did not end.
-    #[error("the task that ends a session failed")]
-    Task(#[source] tokio::task::JoinError),
+    /// The task that ends a session panicked or was stopped.
+    #[error("the task that ends a session was stopped")]
+    Stopped,
     /// The database's signing key is sealed under another master key.
     #[error(
         "the master key does not open signing key {kid}: \

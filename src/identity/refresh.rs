@@ -140,7 +140,7 @@ impl Identity {
             Ok(ended)
         };
         let task = tokio::spawn(revoke.in_current_span());
-        task.await.map_err(Error::Task)?
+        task.await.map_err(|_| Error::Stopped)?
     }
 }
 

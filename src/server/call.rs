@@ -18,9 +18,6 @@ use tracing::{Instrument, field};
 use super::{MAX_MESSAGE, health::Readiness};
 use crate::grpc::{request_id, status};
 
-/// The header that an error's details are in.
-const DETAILS: &str = "grpc-status-details-bin";
-
 /// The packages whose services wait for the database.
 const PACKAGE: &str = "/rollcall.";
 
@@ -114,29 +111,25 @@ where
         }
         Err(_elapsed) => return status::deadline_exceeded().into_http(),
     };
-    explain(response)
+    match unread(response.headers()) {
+        Some(why) => status::undecodable(&why).into_http(),
+        None => response,
+    }
 }
 
-/// What tonic itself refuses has no details: a message over the limit, or one that
-/// cannot be decoded.
-fn explain(response: Response<Body>) -> Response<Body> {
-    let headers = response.headers();
-    if headers.contains_key(DETAILS) {
-        return response;
+/// Why a request was not read, in a reply with which tonic itself refused it: a service
+/// here answers with details, or with another code.
+fn unread(headers: &HeaderMap) -> Option<String> {
+    let status = Status::from_header_map(headers)?;
+    if !status.details().is_empty() {
+        return None;
     }
-    match Status::from_header_map(headers) {
-        Some(refused) if refused.code() == Code::OutOfRange => {
-            let message = format!("the message is larger than {MAX_MESSAGE} bytes");
-            status::undecodable(&message).into_http()
-        }
-        Some(refused) if refused.code() == Code::InvalidArgument => {
-            status::undecodable(refused.message()).into_http()
-        }
-        Some(refused) if refused.code() == Code::Internal => {
-            tracing::error!(error = refused.message(), "the transport failed");
-            status::internal().into_http()
-        }
-        _ => response,
+    match status.code() {
+        Code::OutOfRange => Some(format!("the message is larger than {MAX_MESSAGE} bytes")),
+        Code::InvalidArgument => Some(status.message().to_owned()),
+        // No message, half a one, or one whose compression is not what it says.
+        Code::Internal => Some("the body is not one message as gRPC frames it".to_owned()),
+        _ => None,
     }
 }
 

@@ -2,6 +2,9 @@
 //! own: a copy of one prepared template on a private Postgres.
 
 mod database;
+mod raw;
+mod requests;
+mod wire;
 
 use std::{ops::Deref, sync::LazyLock};
 
@@ -27,6 +30,11 @@ use tonic_health::pb::{
 use tonic_types::StatusExt;
 
 pub use database::Database;
+pub use raw::rpcs;
+pub use requests::{
+    NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask, update_user,
+};
+pub use wire::{Field, Value, fields, set};
 
 /// The password of every user in the tests.
 pub const PASSWORD: &str = "violet-anchor-mosaic-73";
@@ -321,4 +329,11 @@ pub fn claims(access_token: &str) -> serde_json::Value {
     jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(access_token)
         .expect("a JWT")
         .claims
+}
+
+/// A value of the metadata of an error's ErrorInfo; empty where there is none.
+pub fn metadata(status: &Status, key: &str) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info().expect("every error has ErrorInfo");
+    info.metadata.get(key).cloned().unwrap_or_default()
 }

@@ -6,6 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod authorization;
+mod bad_input;
+mod errors;
 mod harness;
 mod layering;
+mod my_sessions;
+mod session_admin;
 mod sessions;
