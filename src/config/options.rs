@@ -127,7 +127,8 @@ pub struct ListenOptions {
     #[arg(long, env = "ROLLCALL_KEEPALIVE_INTERVAL", default_value = "30s", value_parser = parse_duration, value_name = "TIME", help_heading = "Listener")]
     pub keepalive_interval: Duration,
 
-    /// How long a probe waits for its answer before the connection is closed.
+    /// How long a new connection, or one that is probed, may stay silent before it is
+    /// closed.
     #[arg(long, env = "ROLLCALL_KEEPALIVE_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "TIME", help_heading = "Listener")]
     pub keepalive_timeout: Duration,
 

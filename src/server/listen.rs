@@ -10,11 +10,14 @@ use std::{
     time::Duration,
 };
 
-use futures_util::stream::{self, Stream};
+use futures_util::{
+    TryStreamExt,
+    stream::{self, Stream},
+};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tonic::transport::server::Router;
 
-use super::CallStack;
+use super::{CallStack, opening::Opening};
 
 /// How long to wait when a connection cannot be accepted, for want of file descriptors
 /// for example: the loop goes on, and does not spin.
@@ -92,19 +95,23 @@ impl Listener {
         &self.address
     }
 
-    /// Serves until `stop` completes and every call has ended.
+    /// Serves until `stop` completes and every call has ended. A new connection may be
+    /// silent for `silence`.
     pub(super) async fn serve(
         self,
         router: Router<CallStack>,
+        silence: Duration,
         stop: impl Future<Output = ()>,
     ) -> Result<(), tonic::transport::Error> {
         match self.socket {
             Socket::Tcp(listener) => {
-                let incoming = accept(listener, accept_tcp);
+                let opening = |connection| Opening::new(connection, silence);
+                let incoming = accept(listener, accept_tcp).map_ok(opening);
                 router.serve_with_incoming_shutdown(incoming, stop).await
             }
             Socket::Unix(listener) => {
-                let incoming = accept(listener, accept_unix);
+                let opening = |connection| Opening::new(connection, silence);
+                let incoming = accept(listener, accept_unix).map_ok(opening);
                 let result = router.serve_with_incoming_shutdown(incoming, stop).await;
                 if let ListenAddress::Unix(path) = &self.address {
                     let _ = std::fs::remove_file(path);
