@@ -4,7 +4,7 @@ use std::io;
 
 use futures_util::future::join_all;
 use rollcall::proto::v1::{RefreshRequest, RefreshResponse, auth_client::AuthClient};
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::{Status, transport::Channel};
 use tonic_health::pb::health_check_response::ServingStatus;
 
@@ -69,23 +69,24 @@ async fn calls_are_answered_during_the_pause_and_health_says_not_serving() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn call_under_way_is_answered_while_new_connections_are_refused() {
-    let mut it = Harness::with(&["--drain-limit", "1h"]).await;
+    let it = Harness::start().await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
+    let process = Process::serve(it.database.url(), &["--drain-limit", "1h"]).await;
+    process.line_with("\"serving\"").await;
     let lock = it.database.lock(SESSIONS).await;
-    let (auth, token) = (it.auth(), phone.refresh_token);
-    let call = tokio::spawn(refresh(auth, token));
+    let auth = AuthClient::new(process.channel().await);
+    let call = tokio::spawn(refresh(auth, phone.refresh_token));
     it.database.wait_for_blocked(1).await;
 
-    it.server.begin_stop();
-    wait_until_refusing(&it.address).await;
+    process.signal("TERM");
+    wait_until_refusing(process.address()).await;
     lock.batch_execute("COMMIT").await.expect("unlocks");
 
     let reply = patiently("the call ends", call).await.expect("no panic");
     assert!(!successor(&reply.expect("is answered").into_inner()).is_empty());
-    patiently("the server ends", it.server.stop())
-        .await
-        .expect("ends well");
+    let (status, log) = process.end().await;
+    assert_eq!(status.code(), Some(0), "{log:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +120,23 @@ async fn idle_clients_and_health_watches_do_not_hold_the_drain_up() {
     let it = Harness::with(&["--drain-limit", "1h"]).await;
     let _watches = join_all(ALL.map(|service| it.watch_health(service))).await;
     let _idle = it.connect().await;
+    let Harness {
+        server,
+        database: _kept,
+    } = it;
+    patiently("the server ends", server.stop())
+        .await
+        .expect("ends well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_a_preface_do_not_hold_the_drain_up() {
+    let it = Harness::with(&["--drain-limit", "1h", "--keepalive-timeout", "100ms"]).await;
     let _silent = TcpStream::connect(&it.address).await.expect("it listens");
+    let mut slow = TcpStream::connect(&it.address).await.expect("it listens");
+    slow.write_all(b"PRI * HTTP/2").await.expect("is sent");
+    // Connections are accepted in turn.
+    it.connect().await;
     let Harness {
         server,
         database: _kept,

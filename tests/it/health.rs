@@ -1,6 +1,7 @@
 //! Health: `""` is liveness, each service by name is readiness.
 
 use futures_util::{FutureExt, future::join_all};
+use rollcall::proto::v1::LogoutRequest;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_types::StatusExt;
@@ -64,6 +65,12 @@ async fn server_without_its_database_waits_for_it_and_then_serves() {
         Some(ServingStatus::NotServing)
     );
     assert_unavailable(&server, "rcr_any").await;
+    // Not even what needs no database is answered.
+    let request = LogoutRequest {
+        refresh_token: "rcr_any".to_owned(),
+    };
+    let refused = server.auth().logout(request).await.expect_err("not ready");
+    assert_eq!(reason(&refused), "UNAVAILABLE");
 
     cluster.start_again().await;
     wait_for_all(&server, ServingStatus::Serving).await;

@@ -6,6 +6,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod deadlines;
+mod drain;
 mod harness;
+mod health;
 mod layering;
 mod sessions;
