@@ -3,6 +3,7 @@
 mod call;
 mod health;
 mod listen;
+mod opening;
 mod startup;
 
 use std::{future::Future, io};
@@ -134,7 +135,8 @@ impl Server {
         tracing::info!(address = %self.listener.address(), "listening");
 
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let serving = self.listener.serve(router, async {
+        let silence = *self.config.listen.keepalive_timeout;
+        let serving = self.listener.serve(router, silence, async {
             let _ = stopped.await;
         });
         tokio::pin!(serving);

@@ -141,7 +141,8 @@ pub struct ListenOptions {
     )]
     pub keepalive_interval: Duration,
 
-    /// How long a probe waits for its answer before the connection is closed.
+    /// How long a new connection, or one that is probed, may stay silent before it is
+    /// closed.
     #[arg(
         long,
         env = "ROLLCALL_KEEPALIVE_TIMEOUT",

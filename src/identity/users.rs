@@ -1,6 +1,6 @@
 //! Create, change and delete users; set and change passwords.
 
-use super::{Caller, Error, Identity, password::PasswordHasher};
+use super::{Caller, Error, Identity, password::PasswordHasher, sign_in::ATTEMPTS};
 use crate::{
     model::{
         ids::UserId,
@@ -156,23 +156,28 @@ impl Identity {
     ) -> Result<usize, Error> {
         let (id, kept) = (caller.user_id, caller.session_id);
         let find = async |conn: &mut _| users::find_with_password(conn, id).await;
-        let found = self.0.pool.run(find).await?;
-        let (user, password_hash) = found.ok_or(Error::InvalidCredentials)?;
-        let credentials = Credentials {
-            user_id: user.id,
-            password_hash,
-            disabled: user.disabled_at.is_some(),
-        };
-        let (credentials, _) = self.check(current, Some(credentials)).await?;
-        let replacement = self.hash_strong(new, &user).await?;
-        let verified = &credentials.password_hash;
-        let change = async |conn: &mut _| {
-            sign_out::change_password(conn, id, verified, &replacement, kept).await
-        };
-        let ended = self.0.pool.run(change).await?;
-        let ended = ended.ok_or(Error::InvalidCredentials)?;
-        tracing::info!(user_id = %user.id, ended, "password changed");
-        Ok(ended)
+        for _ in 0..ATTEMPTS {
+            let admission = self.0.hasher.admit()?;
+            let found = self.0.pool.run(find).await?;
+            let (user, password_hash) = found.ok_or(Error::InvalidCredentials)?;
+            let credentials = Credentials {
+                user_id: user.id,
+                password_hash,
+                disabled: user.disabled_at.is_some(),
+            };
+            let (credentials, _) = self.check(admission, current, Some(credentials)).await?;
+            let replacement = self.hash_strong(new, &user).await?;
+            let verified = &credentials.password_hash;
+            let change = async |conn: &mut _| {
+                sign_out::change_password(conn, id, verified, &replacement, kept).await
+            };
+            // None: the hash was replaced meanwhile, by another password or an upgrade.
+            if let Some(ended) = self.0.pool.run(change).await? {
+                tracing::info!(user_id = %id, ended, "password changed");
+                return Ok(ended);
+            }
+        }
+        Err(Error::InvalidCredentials)
     }
 
     /// Deletes a user, ends all sessions, and says how many.

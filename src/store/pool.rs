@@ -25,7 +25,7 @@ use super::{
 };
 
 /// What a request to cancel a statement may take, its own connection included.
-const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
 /// How many connections, and how long anything may take.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,11 @@
 
 mod authorization;
 mod bad_input;
+mod deadlines;
+mod drain;
 mod errors;
 mod harness;
+mod health;
 mod layering;
 mod my_sessions;
 mod session_admin;
