@@ -81,7 +81,11 @@ async fn prepare(
     folder: &Folder,
     cluster: &Cluster,
 ) -> Result<Ready, Box<dyn Error>> {
-    let config = dev::serve(&options.listen, &cluster.url(DATABASE), &folder.master_key()?)?;
+    let config = dev::serve(
+        &options.listen,
+        &cluster.url(DATABASE),
+        &folder.master_key()?,
+    )?;
     let url = config.database.database_url.clone();
     let server = Server::bind(config).await?;
 
@@ -102,15 +106,21 @@ async fn prepare(
     })
 }
 
-fn draw(ready: &Ready, folder: &Folder, cluster: &Cluster) -> Result<Zeroizing<String>, dev::Error> {
+fn draw(
+    ready: &Ready,
+    folder: &Folder,
+    cluster: &Cluster,
+) -> Result<Zeroizing<String>, dev::Error> {
     let screen = Screen {
         address: ready.server.address(),
         socket: cluster.socket_dir(),
-        folder,
+        folder: folder.path(),
+        operator_token: &folder.operator_token(),
         operator_password: &ready.operator_password,
         demo_password: &ready.demo_password,
-        seeded: &ready.seeded,
+        refresh_token: ready.seeded.ana.refresh_token.expose(),
         request_id: &dev::random_text()?,
+        other_session: ready.seeded.ana_other,
         has_grpcurl: has_program("grpcurl"),
     };
     Ok(Zeroizing::new(screen.text(Palette::of_stdout())))

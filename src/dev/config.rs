@@ -64,7 +64,10 @@ mod tests {
         assert_eq!(config.identity.issuer, "http://127.0.0.1:50051");
         assert!(config.identity.registration);
         assert_eq!(config.identity.audience, "rollcall");
-        assert_eq!(parse("unix:/a b/c").listen.listen.to_string(), "unix:/a b/c");
+        assert_eq!(
+            parse("unix:/a b/c").listen.listen.to_string(),
+            "unix:/a b/c"
+        );
     }
 
     #[test]

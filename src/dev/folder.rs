@@ -96,7 +96,12 @@ impl Folder {
     ///
     /// When a file cannot be removed.
     pub fn remove_files(&self) -> Result<(), Error> {
-        for name in ["master.key", "operator.password", "demo.password", "operator.token"] {
+        for name in [
+            "master.key",
+            "operator.password",
+            "demo.password",
+            "operator.token",
+        ] {
             let path = self.0.join(name);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::Error;
 use super::folder::{Folder, random_text, write_private};
 use super::people::OPERATOR;
 use super::seed::{Seeded, sign_in_on_main};
-use super::Error;
 use crate::{
     identity::{Granted, Identity, Refresh},
     model::refresh_token::RefreshTokenText,

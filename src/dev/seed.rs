@@ -21,15 +21,15 @@ use crate::{
     },
 };
 
-/// What is on the screen of the sessions.
+/// The sessions that the commands on the screen are about.
 #[derive(Debug)]
 pub struct Seeded {
-    /// The operator's session, on whose token the commands run.
-    pub(super) operator: Granted,
+    /// The operator's session.
+    pub operator: Granted,
     /// Ana's session on her main device.
-    pub(super) ana: Granted,
+    pub ana: Granted,
     /// Ana's session on another device.
-    pub(super) ana_other: SessionId,
+    pub ana_other: SessionId,
 }
 
 /// Why a person could not be made ready.
@@ -156,7 +156,12 @@ async fn ensure_others(
         });
         sessions.push(match found {
             Some(session) => session.id,
-            None => sign_in(identity, person, gadget, &password).await?.session.id,
+            None => {
+                sign_in(identity, person, gadget, &password)
+                    .await?
+                    .session
+                    .id
+            }
         });
     }
     Ok(sessions)

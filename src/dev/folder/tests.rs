@@ -83,10 +83,16 @@ fn default_folder_is_that_of_the_user_or_of_the_machine() {
         dir.map(|dir| dir.into_os_string().into_string().unwrap())
     };
     let dir = |text: &str| Some(text.to_owned());
-    assert_eq!(of(true, Some("/s"), Some("/root")), dir("/var/lib/rollcall/dev"));
+    assert_eq!(
+        of(true, Some("/s"), Some("/root")),
+        dir("/var/lib/rollcall/dev")
+    );
     assert_eq!(of(false, Some("/s"), Some("/h")), dir("/s/rollcall/dev"));
     for ignored in [None, Some(""), Some("relative")] {
-        assert_eq!(of(false, ignored, Some("/h")), dir("/h/.local/state/rollcall/dev"));
+        assert_eq!(
+            of(false, ignored, Some("/h")),
+            dir("/h/.local/state/rollcall/dev")
+        );
     }
     assert_eq!(of(false, Some("/s"), None), dir("/s/rollcall/dev"));
     assert_eq!(of(false, None, None), None);
