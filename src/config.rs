@@ -1,16 +1,20 @@
 //! The command line; every option is an environment variable as well.
 
+mod address;
 mod check;
 mod options;
+mod silent;
 
+pub use address::ListenAddress;
 pub use check::Error;
-pub use options::{DatabaseOptions, HashingArgs, IdentityOptions, ListenOptions, MasterKeyOptions};
+pub use options::{
+    ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, MasterKeyOptions,
+    PasswordOptions,
+};
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::server::ListenAddress;
 
 /// A gRPC identity service in which every device has a session of its own.
 ///
@@ -70,6 +74,10 @@ pub struct Serve {
     #[command(flatten)]
     pub database: DatabaseOptions,
 
+    /// The connections to it.
+    #[command(flatten)]
+    pub connections: ConnectionOptions,
+
     /// Refuses to start on an old schema, instead of migrating it.
     #[arg(long, env = "ROLLCALL_NO_MIGRATE")]
     pub no_migrate: bool,
@@ -86,9 +94,9 @@ pub struct Serve {
     #[command(flatten)]
     pub identity: IdentityOptions,
 
-    /// Password hashing.
+    /// Passwords.
     #[command(flatten)]
-    pub hashing: HashingArgs,
+    pub password: PasswordOptions,
 }
 
 /// The options of `rollcall dev`.
@@ -146,4 +154,8 @@ pub struct CreateUser {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseOptions,
+
+    /// Which passwords can be set, and how they are hashed.
+    #[command(flatten)]
+    pub password: PasswordOptions,
 }

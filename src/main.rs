@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use rollcall::{command, config::Cli, store, telemetry};
+use rollcall::{command, config::Cli, error_chain, telemetry};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match command::run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rollcall: {}", store::chain(error.as_ref()));
+            eprintln!("rollcall: {}", error_chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -10,6 +10,7 @@ mod database;
 mod database_url;
 mod error;
 pub mod migrations;
+mod page;
 mod pool;
 mod retry;
 mod schema;
@@ -23,12 +24,13 @@ mod tls;
 pub mod users;
 
 pub use database::create_database;
-pub use database_url::{DatabaseUrl, DatabaseUrlParser, InvalidDatabaseUrl};
+pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use diesel_async::AsyncPgConnection;
-pub use error::{Error, chain};
+pub use error::Error;
 pub use migrations::{migrate, pending};
+pub use page::Page;
 pub use pool::{Connection, Pool, PoolOptions};
-pub use retry::retry_conflicts;
+pub use retry::Step;
 
 use diesel_async::RunQueryDsl;
 

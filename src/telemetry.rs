@@ -15,7 +15,11 @@ pub fn start(filter: &str) -> Result<(), ParseError> {
     if io::stderr().is_terminal() {
         builder.with_target(false).init();
     } else {
-        builder.json().flatten_event(true).with_span_list(false).init();
+        builder
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .init();
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Args, Command, FromArgMatches, builder::Resettable};
 
-use crate::{config::Serve, server::ListenAddress};
+use crate::config::{ListenAddress, Serve};
 
 /// What `rollcall serve` would be given, with its defaults for everything else. The
 /// environment, which may well be set up for a real deployment, does not count.
@@ -65,7 +65,7 @@ mod tests {
         assert!(config.identity.registration);
         assert_eq!(config.identity.audience, "rollcall");
         assert_eq!(
-            parse("unix:/a b/c").listen.listen.to_string(),
+            parse("unix:/a b/c").listen.address.to_string(),
             "unix:/a b/c"
         );
     }

@@ -11,9 +11,9 @@ use super::folder::{Folder, random_text, write_private};
 use super::people::OPERATOR;
 use super::seed::{Seeded, sign_in_on_main};
 use crate::{
+    error_chain,
     identity::{Granted, Identity, Refresh},
     model::refresh_token::RefreshTokenText,
-    store,
 };
 
 /// How often the token is renewed. It lives ten times as long; so often because a
@@ -55,7 +55,7 @@ impl OperatorToken {
         loop {
             tokio::time::sleep(RENEWAL).await;
             if let Err(error) = self.renew().await {
-                let error = store::chain(&error);
+                let error = error_chain(&error);
                 tracing::warn!(error, "the operator's access token was not renewed");
             }
         }

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use super::people::{ANA, BEN, CHLOE, OPERATOR, Person};
-use crate::{model::ids::SessionId, server::ListenAddress};
+use crate::{config::ListenAddress, model::ids::SessionId};
 use shell::{json, quoted, quoted_path};
 
 const INSTALL_GRPCURL: &str = if cfg!(target_os = "macos") {

@@ -15,10 +15,7 @@ use crate::{
         session::{Device, Origin},
         user::User,
     },
-    store::{
-        sessions::{Filter, Page},
-        users::Change,
-    },
+    store::{Page, sessions::Filter, users::Change},
 };
 
 /// The sessions that the commands on the screen are about.
@@ -150,7 +147,7 @@ async fn ensure_others(
     let password = Password::new(password)?;
     let mut sessions = Vec::new();
     for gadget in person.others {
-        let found = live.iter().map(|(session, _)| session).find(|session| {
+        let found = live.iter().map(|seen| &seen.session).find(|session| {
             let device = &session.device;
             device.device_id.as_deref() == Some(gadget.id) && device.client_id == gadget.client_id
         });

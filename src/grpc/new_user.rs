@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use super::{parse::Fields, status::status};
+use super::parse::Fields;
 use crate::identity::{Identity, NewUser};
 
 /// The fields as they came.
@@ -21,12 +21,12 @@ impl NewUserFields {
         let login = fields.login("login", &self.login);
         let display_name = fields.display_name("display_name", &self.display_name);
         let roles = fields.roles("roles", self.roles);
-        let password = fields.password("password", &self.password);
+        let policy = identity.settings().password_policy;
+        let password = fields.new_password("password", &self.password, policy);
         if let Some(password) = &password {
             let weakness = identity
                 .weakness(password, &self.login, &self.display_name)
-                .await
-                .map_err(|e| status(&e))?;
+                .await?;
             if let Some(weakness) = weakness {
                 fields.reject("password", weakness.to_string());
             }

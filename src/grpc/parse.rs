@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use time::OffsetDateTime;
 use tonic::{Request, Status};
 use tonic_types::FieldViolation;
@@ -14,8 +14,8 @@ use crate::{
     model::{
         ids::{SessionId, UserId},
         login::Login,
-        password::Password,
-        role::Roles,
+        password::{Password, PasswordPolicy},
+        role::{Roles, RolesError},
         session::{Device, Origin},
     },
     proto::v1,
@@ -28,6 +28,9 @@ const MAX_CLIENT_ID: usize = 64;
 const MAX_USER_AGENT: usize = 512;
 const MAX_LOOKUP_LOGIN: usize = 512;
 const MAX_REFRESH_TOKEN: usize = 256;
+/// The most violations that an answer names: it travels in headers, and clients end
+/// the connection over headers of more than 8 KiB.
+const MAX_VIOLATIONS: usize = 20;
 const MIN_REQUEST_ID: usize = 22;
 const MAX_REQUEST_ID: usize = 128;
 
@@ -39,7 +42,11 @@ pub(super) struct Fields {
 
 impl Fields {
     pub(super) fn reject(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.violations.push(FieldViolation::new(field, description));
+        // More would not fit into a reply's metadata, and help nobody.
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations
+                .push(FieldViolation::new(field, description));
+        }
     }
 
     /// What `build` makes of the parsed fields, or all violations.
@@ -74,8 +81,25 @@ impl Fields {
             .ok()
     }
 
+    /// A password to set, as far as it can be judged without knowing whose it is.
+    pub(super) fn new_password(
+        &mut self,
+        field: &str,
+        text: &str,
+        policy: PasswordPolicy,
+    ) -> Option<Password> {
+        let password = self.password(field, text)?;
+        match policy.check_length(&password) {
+            Ok(()) => Some(password),
+            Err(weakness) => {
+                self.reject(field, weakness.to_string());
+                None
+            }
+        }
+    }
+
     pub(super) fn display_name(&mut self, field: &str, text: &str) -> String {
-        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(char::is_control) {
+        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(is_control) {
             self.reject(
                 field,
                 format!("must be at most {MAX_DISPLAY_NAME} characters, none of them a control character"),
@@ -86,7 +110,12 @@ impl Fields {
 
     pub(super) fn roles(&mut self, field: &str, names: Vec<String>) -> Roles {
         Roles::parse(names).unwrap_or_else(|error| {
-            self.reject(field, error.to_string());
+            match error {
+                RolesError::TooMany => self.reject(field, error.to_string()),
+                RolesError::Malformed(at) => {
+                    self.reject(format!("{field}[{at}]"), error.to_string());
+                }
+            }
             Roles::default()
         })
     }
@@ -133,7 +162,11 @@ impl Fields {
     }
 
     /// A device and from where it signs in.
-    pub(super) fn device(&mut self, device: Option<v1::Device>, peer: Option<IpAddr>) -> Option<Device> {
+    pub(super) fn device(
+        &mut self,
+        device: Option<v1::Device>,
+        peer: Option<IpAddr>,
+    ) -> Option<Device> {
         let Some(device) = device else {
             self.reject("device", "is required");
             return None;
@@ -144,7 +177,9 @@ impl Fields {
             client_id: self.client_id("device.client_id", device.client_id),
             origin: Origin {
                 user_agent: self.user_agent("device.user_agent", &device.user_agent),
-                ip_address: self.ip_address("device.ip_address", &device.ip_address).or(peer),
+                ip_address: self
+                    .ip_address("device.ip_address", &device.ip_address)
+                    .or(peer),
             },
         })
     }
@@ -179,7 +214,7 @@ impl Fields {
         }
         let mut escaped = String::with_capacity(text.len());
         for c in text.chars() {
-            if c.is_control() {
+            if is_control(c) {
                 escaped.extend(c.escape_unicode());
             } else {
                 escaped.push(c);
@@ -205,21 +240,21 @@ impl Fields {
             return None;
         }
         let prefix = text.parse::<IpNet>().ok();
-        let prefix = prefix.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        let prefix = prefix.or_else(|| {
+            text.parse::<IpAddr>()
+                .ok()
+                .map(|ip| IpNet::from(ip.to_canonical()))
+        });
         if prefix.is_none() {
             self.reject(field, "must be an address or a prefix in CIDR form");
         }
-        prefix.map(|prefix| prefix.trunc())
+        prefix.map(|prefix| canonical(prefix.trunc()))
     }
 
-    /// A text to search for; an empty one searches for nothing.
-    pub(super) fn search(&mut self, field: &str, text: String) -> Option<String> {
-        if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(char::is_control) {
-            self.reject(
-                field,
-                format!("must be at most {MAX_DISPLAY_NAME} characters, none of them a control character"),
-            );
-        }
+    /// A text to search for, within the limits of a name; an empty one searches for
+    /// nothing.
+    pub(super) fn search(&mut self, field: &str, text: &str) -> Option<String> {
+        let text = self.display_name(field, text);
         (!text.is_empty()).then_some(text)
     }
 
@@ -254,6 +289,27 @@ impl Fields {
         }
         parsed
     }
+}
+
+/// Whether a character acts on a terminal or a line of text rather than being read:
+/// also what breaks lines or turns the direction of writing.
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A prefix of IPv4 addresses in IPv6's clothes as what it means: addresses are stored
+/// like that.
+fn canonical(prefix: IpNet) -> IpNet {
+    let IpNet::V6(six) = prefix else {
+        return prefix;
+    };
+    let four = six.addr().to_ipv4_mapped();
+    let length = six.prefix_len().checked_sub(96);
+    let four = four
+        .zip(length)
+        .and_then(|(four, length)| Ipv4Net::new(four, length).ok());
+    four.map_or(prefix, IpNet::V4)
 }
 
 /// The address of the peer; `None` behind a unix socket.

@@ -3,12 +3,12 @@
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{caller::bearer, convert, page::List, parse::Fields, status::status};
+use super::{caller::bearer, convert, page::List, parse::Fields};
 use crate::{
-    identity::{Error, Identity},
+    identity::Identity,
     model::ids::SessionId,
     proto::v1::{self, session_admin_server::SessionAdmin, session_filter},
-    store::sessions::{Filter, Page},
+    store::sessions::Filter,
 };
 
 /// The most sessions that a `RevokeUserSessions` can keep.
@@ -26,23 +26,6 @@ impl SessionAdminService {
     pub fn new(identity: Identity) -> Self {
         Self { identity }
     }
-
-    async fn list(
-        &self,
-        token: &str,
-        login: Option<String>,
-        mut filter: Filter,
-        page: Page<SessionId>,
-    ) -> Result<Vec<crate::identity::SeenSession>, Error> {
-        self.identity.admin(token).await?;
-        if let Some(login) = login {
-            match self.identity.find_user_id(&login).await? {
-                Some(user_id) => filter.user_id = Some(user_id),
-                None => return Ok(Vec::new()),
-            }
-        }
-        self.identity.list_sessions(&filter, page).await
-    }
 }
 
 #[tonic::async_trait]
@@ -56,13 +39,25 @@ impl SessionAdmin for SessionAdminService {
         let wanted = request.filter.unwrap_or_default();
         let mut fields = Fields::default();
         let list = List::new(&self.identity, "ListSessions", &wanted.encode_to_vec());
-        let page = list.page(&mut fields, request.page_size, &request.page_token, SessionId);
+        let page = list.page(
+            &mut fields,
+            request.page_size,
+            &request.page_token,
+            SessionId,
+        );
         let (login, filter) = parse_filter(&mut fields, wanted);
         let (page, login, filter) = fields.finish(|| Some((page, login, filter)))?;
 
-        let listed = self.list(token, login, filter, page).await;
-        let mut sessions = listed.map_err(|e| status(&e))?;
-        let next_page_token = list.finish(&page, &mut sessions, |(session, _)| session.id.0);
+        self.identity.admin(token).await?;
+        let mut sessions = match login {
+            Some(login) => {
+                self.identity
+                    .list_sessions_of_login(&login, filter, page)
+                    .await?
+            }
+            None => self.identity.list_sessions(&filter, page).await?,
+        };
+        let next_page_token = list.finish(&page, &mut sessions, |seen| seen.session.id.0);
         Ok(Response::new(v1::ListSessionsResponse {
             sessions: sessions.into_iter().map(convert::session).collect(),
             next_page_token,
@@ -78,11 +73,8 @@ impl SessionAdmin for SessionAdminService {
         let mut fields = Fields::default();
         let id = fields.session_id("session_id", &request.session_id);
         let id = fields.finish(|| id)?;
-        let get = async {
-            self.identity.admin(token).await?;
-            self.identity.get_session(id).await
-        };
-        let session = get.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let session = self.identity.get_session(id).await?;
         Ok(Response::new(v1::GetSessionResponse {
             session: Some(convert::session(session)),
         }))
@@ -97,11 +89,8 @@ impl SessionAdmin for SessionAdminService {
         let mut fields = Fields::default();
         let id = fields.session_id("session_id", &request.session_id);
         let id = fields.finish(|| id)?;
-        let revoke = async {
-            self.identity.admin(token).await?;
-            self.identity.revoke_session(id).await
-        };
-        let session = revoke.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let session = self.identity.revoke_session(id).await?;
         Ok(Response::new(v1::RevokeSessionResponse {
             session: Some(convert::session(session)),
         }))
@@ -117,11 +106,8 @@ impl SessionAdmin for SessionAdminService {
         let user_id = fields.user_id("user_id", &request.user_id);
         let kept = parse_kept(&mut fields, &request.except_session_ids);
         let (user_id, kept) = fields.finish(|| user_id.zip(Some(kept)))?;
-        let revoke = async {
-            self.identity.admin(token).await?;
-            self.identity.revoke_user_sessions(user_id, &kept).await
-        };
-        let ended = revoke.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let ended = self.identity.revoke_user_sessions(user_id, &kept).await?;
         Ok(Response::new(v1::RevokeUserSessionsResponse {
             revoked_session_count: convert::count(ended),
         }))
@@ -146,7 +132,7 @@ fn parse_filter(fields: &mut Fields, wanted: v1::SessionFilter) -> (Option<Strin
         client_id,
         ip_prefix: fields.ip_prefix("filter.ip_prefix", &wanted.ip_prefix),
         user_agent_contains: fields
-            .search("filter.user_agent_contains", wanted.user_agent_contains),
+            .search("filter.user_agent_contains", &wanted.user_agent_contains),
         created: fields.time_range("filter.create_time", wanted.create_time),
         last_seen: fields.time_range("filter.last_seen_time", wanted.last_seen_time),
     };
@@ -155,7 +141,10 @@ fn parse_filter(fields: &mut Fields, wanted: v1::SessionFilter) -> (Option<Strin
 
 fn parse_kept(fields: &mut Fields, ids: &[String]) -> Vec<SessionId> {
     if ids.len() > MAX_KEPT {
-        fields.reject("except_session_ids", format!("must be at most {MAX_KEPT} ids"));
+        fields.reject(
+            "except_session_ids",
+            format!("must be at most {MAX_KEPT} ids"),
+        );
         return Vec::new();
     }
     ids.iter()

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Error, Identity, access_token};
+use super::{Claims, Error, Identity, access_token};
 use crate::{
     model::{
         ids::{SessionId, UserId},
@@ -28,6 +28,17 @@ pub struct Caller {
 }
 
 impl Identity {
+    /// What an access token of this deployment says, which need no longer be so. No
+    /// statement.
+    ///
+    /// # Errors
+    ///
+    /// When the token is invalid; not when it has expired.
+    pub fn claims(&self, access_token: &str) -> Result<Claims, Error> {
+        let ring = self.0.signing_keys.ring()?;
+        access_token::verify(access_token, &ring, &self.0.settings).ok_or(Error::AccessTokenInvalid)
+    }
+
     /// The caller behind an access token. One statement, and none for a token that
     /// this deployment did not sign.
     ///
@@ -36,20 +47,18 @@ impl Identity {
     /// When the token is invalid or expired, its session has ended, or the database
     /// cannot be asked.
     pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
-        let ring = self.0.signing_keys.ring()?;
-        let claims = access_token::verify(access_token, &ring, &self.0.settings)
-            .ok_or(Error::AccessTokenInvalid)?;
-        let mut conn = self.0.pool.get().await?;
-        let standing =
-            sessions::find_standing(&mut conn, claims.user_id(), claims.session_id()).await?;
+        let claims = self.claims(access_token)?;
+        let (user_id, session_id) = (claims.user_id(), claims.session_id());
+        let find = async |conn: &mut _| sessions::find_standing(conn, user_id, session_id).await;
+        let standing = self.0.pool.run(find).await?;
         let standing = standing.ok_or(Error::AccessTokenInvalid)?;
         let roles = live_roles(&standing)?;
         if claims.expired_at(standing.now) {
             return Err(Error::AccessTokenExpired);
         }
         Ok(Caller {
-            user_id: claims.user_id(),
-            session_id: claims.session_id(),
+            user_id,
+            session_id,
             roles,
             authenticated_at: standing.session.created_at,
             now: standing.now,

@@ -1,7 +1,12 @@
 //! Sign in: look up, check the password, open a session.
 
-use super::{Error, Granted, Identity, access_token::{AccessToken, Claims, token_id}};
+use super::{
+    Error, Granted, Identity,
+    access_token::{AccessToken, Claims, token_id},
+    password::HashError,
+};
 use crate::{
+    error_chain,
     model::{
         ids::SessionId,
         login::Login,
@@ -11,8 +16,7 @@ use crate::{
         session::{Device, Session},
     },
     store::{
-        self,
-        sessions::{self, NewSession, Opened},
+        sessions::{self, Entitled, NewSession},
         users::{self, Credentials},
     },
 };
@@ -66,8 +70,8 @@ impl Identity {
         let Some(key) = Login::key_for_lookup(login) else {
             return Ok(None);
         };
-        let mut conn = self.0.pool.get().await?;
-        Ok(users::find_credentials(&mut conn, &key).await?)
+        let find = async |conn: &mut _| users::find_credentials(conn, &key).await;
+        Ok(self.0.pool.run(find).await?)
     }
 
     /// The credentials when the password is theirs, and whether the hash is outdated.
@@ -81,22 +85,29 @@ impl Identity {
             return Err(Error::InvalidCredentials);
         };
         let stored = &credentials.password_hash;
-        let verdict = self.0.hasher.verify(password, stored).await?;
-        if verdict.matches {
-            Ok((credentials, verdict.outdated))
-        } else {
-            Err(Error::InvalidCredentials)
+        match self.0.hasher.verify(password, stored).await {
+            Ok(verdict) if verdict.matches => Ok((credentials, verdict.outdated)),
+            Ok(_) => Err(Error::InvalidCredentials),
+            Err(HashError::Unusable(reason)) => {
+                // The caller must not learn that there is such a user.
+                let user_id = credentials.user_id;
+                tracing::error!(%user_id, %reason, "stored password hash refused");
+                self.0.hasher.verify_nobody(password).await?;
+                Err(Error::InvalidCredentials)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
-    async fn open(&self, new: &NewSession) -> Result<Option<Opened>, Error> {
-        let mut conn = self.0.pool.get().await?;
-        match sessions::open(&mut conn, new).await {
-            Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {
-                Ok(sessions::open_in_turn(&mut conn, new).await?)
-            }
-            result => Ok(result?),
+    async fn open(&self, new: &NewSession) -> Result<Option<Entitled>, Error> {
+        let pool = &self.0.pool;
+        let open = async |conn: &mut _| sessions::open(conn, new).await;
+        match pool.run(open).await {
+            Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {}
+            result => return Ok(result?),
         }
+        let open_in_turn = async |conn: &mut _| sessions::open_in_turn(conn, new).await;
+        Ok(pool.run(open_in_turn).await?)
     }
 
     /// Stores the password under the live parameters. The sign-in has succeeded, so a
@@ -104,13 +115,14 @@ impl Identity {
     async fn upgrade(&self, password: &Password, credentials: &Credentials) {
         let result: Result<bool, Error> = async {
             let upgraded = self.0.hasher.hash(password).await?;
-            let mut conn = self.0.pool.get().await?;
             let (id, verified) = (credentials.user_id, &credentials.password_hash);
-            Ok(users::replace_password(&mut conn, id, verified, &upgraded).await?)
+            let replace =
+                async |conn: &mut _| users::replace_password(conn, id, verified, &upgraded).await;
+            Ok(self.0.pool.run(replace).await?)
         }
         .await;
         if let Err(error) = result {
-            let error = store::chain(&error);
+            let error = error_chain(&error);
             tracing::warn!(user_id = %credentials.user_id, error, "password not upgraded");
         }
     }

@@ -10,9 +10,7 @@ use crate::{
         user::User,
     },
     store::{
-        Pool,
-        sessions::Page,
-        sign_out,
+        Page, Pool, sign_out,
         users::{self, Change, Credentials},
     },
 };
@@ -45,7 +43,10 @@ impl Identity {
     ) -> Result<Option<Weakness>, Error> {
         let settings = &self.0.settings;
         let names = [login, display_name, &settings.issuer, &settings.audience];
-        let checked = self.0.hasher.check(settings.password_policy, password, &names);
+        let checked = self
+            .0
+            .hasher
+            .check(settings.password_policy, password, &names);
         Ok(checked.await?.err())
     }
 
@@ -78,8 +79,9 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn get_user(&self, id: UserId) -> Result<User, Error> {
-        let mut conn = self.0.pool.get().await?;
-        users::get(&mut conn, id).await?.ok_or(Error::UserNotFound)
+        let get = async |conn: &mut _| users::get(conn, id).await;
+        let found = self.0.pool.run(get).await?;
+        found.ok_or(Error::UserNotFound)
     }
 
     /// The user behind a login as it was typed.
@@ -88,10 +90,16 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn get_user_by_login(&self, login: &str) -> Result<User, Error> {
-        let key = Login::key_for_lookup(login).ok_or(Error::UserNotFound)?;
-        let mut conn = self.0.pool.get().await?;
-        let found = users::find_by_login(&mut conn, &key).await?;
+        let found = self.find_user_by_login(login).await?;
         found.ok_or(Error::UserNotFound)
+    }
+
+    pub(super) async fn find_user_by_login(&self, login: &str) -> Result<Option<User>, Error> {
+        let Some(key) = Login::key_for_lookup(login) else {
+            return Ok(None);
+        };
+        let find = async |conn: &mut _| users::find_by_login(conn, &key).await;
+        Ok(self.0.pool.run(find).await?)
     }
 
     /// One page of users, newest first.
@@ -100,8 +108,8 @@ impl Identity {
     ///
     /// When the database cannot be asked.
     pub async fn list_users(&self, page: Page<UserId>) -> Result<Vec<User>, Error> {
-        let mut conn = self.0.pool.get().await?;
-        Ok(users::list(&mut conn, page).await?)
+        let list = async |conn: &mut _| users::list(conn, page).await;
+        Ok(self.0.pool.run(list).await?)
     }
 
     /// Changes a user, and says how many sessions that ended.
@@ -110,8 +118,8 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn update_user(&self, change: &Change) -> Result<(User, usize), Error> {
-        let mut conn = self.0.pool.get().await?;
-        let updated = sign_out::update_user(&mut conn, change).await?;
+        let update = async |conn: &mut _| sign_out::update_user(conn, change).await;
+        let updated = self.0.pool.run(update).await?;
         let (user, ended) = updated.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %user.id, ended, "user updated");
         Ok((user, ended))
@@ -126,8 +134,8 @@ impl Identity {
     pub async fn set_password(&self, id: UserId, password: &Password) -> Result<usize, Error> {
         let user = self.get_user(id).await?;
         let password_hash = self.hash_strong(password, &user).await?;
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::set_password(&mut conn, id, &password_hash).await?;
+        let set = async |conn: &mut _| sign_out::set_password(conn, id, &password_hash).await;
+        let ended = self.0.pool.run(set).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
@@ -146,10 +154,9 @@ impl Identity {
         current: &Password,
         new: &Password,
     ) -> Result<usize, Error> {
-        let found = {
-            let mut conn = self.0.pool.get().await?;
-            users::find_with_password(&mut conn, caller.user_id).await?
-        };
+        let (id, kept) = (caller.user_id, caller.session_id);
+        let find = async |conn: &mut _| users::find_with_password(conn, id).await;
+        let found = self.0.pool.run(find).await?;
         let (user, password_hash) = found.ok_or(Error::InvalidCredentials)?;
         let credentials = Credentials {
             user_id: user.id,
@@ -158,15 +165,11 @@ impl Identity {
         };
         let (credentials, _) = self.check(current, Some(credentials)).await?;
         let replacement = self.hash_strong(new, &user).await?;
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::change_password(
-            &mut conn,
-            user.id,
-            &credentials.password_hash,
-            &replacement,
-            caller.session_id,
-        )
-        .await?;
+        let verified = &credentials.password_hash;
+        let change = async |conn: &mut _| {
+            sign_out::change_password(conn, id, verified, &replacement, kept).await
+        };
+        let ended = self.0.pool.run(change).await?;
         let ended = ended.ok_or(Error::InvalidCredentials)?;
         tracing::info!(user_id = %user.id, ended, "password changed");
         Ok(ended)
@@ -178,15 +181,17 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn delete_user(&self, id: UserId) -> Result<usize, Error> {
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::delete_user(&mut conn, id).await?;
+        let delete = async |conn: &mut _| sign_out::delete_user(conn, id).await;
+        let ended = self.0.pool.run(delete).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "user deleted");
         Ok(ended)
     }
 
     async fn hash_strong(&self, password: &Password, user: &User) -> Result<PasswordHash, Error> {
-        let weakness = self.weakness(password, &user.login, &user.display_name).await?;
+        let weakness = self
+            .weakness(password, &user.login, &user.display_name)
+            .await?;
         match weakness {
             Some(weakness) => Err(Error::WeakPassword(weakness)),
             None => Ok(self.0.hasher.hash(password).await?),
@@ -207,7 +212,6 @@ pub async fn create_user(
     new: NewUser,
 ) -> Result<User, Error> {
     let password_hash = hasher.hash(&new.password).await?;
-    let mut conn = pool.get().await?;
     let row = users::NewUser {
         id: UserId::generate(),
         login: new.login,
@@ -215,7 +219,8 @@ pub async fn create_user(
         roles: new.roles,
         password_hash,
     };
-    let created = users::create(&mut conn, &row).await?;
+    let create = async |conn: &mut _| users::create(conn, &row).await;
+    let created = pool.run(create).await?;
     let user = created.ok_or(Error::LoginTaken)?;
     tracing::info!(user_id = %user.id, "user created");
     Ok(user)

@@ -101,6 +101,19 @@ impl PasswordPolicy {
         }
     }
 
+    /// Refuses a short password, which costs nothing to see.
+    ///
+    /// # Errors
+    ///
+    /// [`Weakness::TooShort`].
+    pub fn check_length(&self, password: &Password) -> Result<(), Weakness> {
+        let min = self.min_characters;
+        if password.expose().chars().count() < min {
+            return Err(Weakness::TooShort { min });
+        }
+        Ok(())
+    }
+
     /// Refuses a short or guessable password. The whole password counts as guessable
     /// when little is left of it without the words of `context`: the user's login and
     /// display name, and names of the service besides `rollcall`, such as its host.
@@ -111,10 +124,7 @@ impl PasswordPolicy {
     ///
     /// [`Weakness`], the first that is found.
     pub fn check(&self, password: &Password, context: &[&str]) -> Result<(), Weakness> {
-        let min = self.min_characters;
-        if password.expose().chars().count() < min {
-            return Err(Weakness::TooShort { min });
-        }
+        self.check_length(password)?;
         if guessable::is_guessable(password.expose(), context) {
             return Err(Weakness::Guessable);
         }

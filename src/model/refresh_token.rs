@@ -264,7 +264,10 @@ mod tests {
         let text = token().encode(&keys());
         for at in 0..text.expose().len() {
             assert_eq!(RefreshToken::decode(&text.expose()[..at], &keys()), None);
-            assert_eq!(RefreshToken::decode(&text.expose()[at + 1..], &keys()), None);
+            assert_eq!(
+                RefreshToken::decode(&text.expose()[at + 1..], &keys()),
+                None
+            );
         }
         for tail in ["=", "A", "AA", "\0", " "] {
             let longer = format!("{}{tail}", text.expose());

@@ -21,9 +21,7 @@ pub enum RolesError {
     #[error("must be at most {MAX_ROLES} roles")]
     TooMany,
     /// The role at this index has characters that no role has, or is too long.
-    #[error(
-        "role {0} must be 1 to {MAX_LENGTH} characters of a-z 0-9 . _ : - and begin with a letter"
-    )]
+    #[error("must be 1 to {MAX_LENGTH} characters of a-z 0-9 . _ : - and begin with a letter")]
     Malformed(usize),
 }
 
@@ -96,7 +94,11 @@ mod tests {
     #[test]
     fn malformed_role_is_named_by_its_index() {
         for bad in ["", "Admin", "1st", "a b", "ä", &"a".repeat(65)] {
-            assert_eq!(parse(&["ok", bad]), Err(RolesError::Malformed(1)), "{bad:?}");
+            assert_eq!(
+                parse(&["ok", bad]),
+                Err(RolesError::Malformed(1)),
+                "{bad:?}"
+            );
         }
     }
 

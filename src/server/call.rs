@@ -111,12 +111,26 @@ where
         }
         Err(_elapsed) => return status::deadline_exceeded().into_http(),
     };
-    // tonic's word for a message over the limit; no service here uses this code.
-    if code(response.headers()) == Code::OutOfRange {
-        let message = format!("the message is larger than {MAX_MESSAGE} bytes");
-        return status::undecodable(&message).into_http();
+    match unread(response.headers()) {
+        Some(why) => status::undecodable(&why).into_http(),
+        None => response,
     }
-    response
+}
+
+/// Why a request was not read, in a reply with which tonic itself refused it: a service
+/// here answers with details, or with another code.
+fn unread(headers: &HeaderMap) -> Option<String> {
+    let status = Status::from_header_map(headers)?;
+    if !status.details().is_empty() {
+        return None;
+    }
+    match status.code() {
+        Code::OutOfRange => Some(format!("the message is larger than {MAX_MESSAGE} bytes")),
+        Code::InvalidArgument => Some(status.message().to_owned()),
+        // No message, half a one, or one whose compression is not what it says.
+        Code::Internal => Some("the body is not one message as gRPC frames it".to_owned()),
+        _ => None,
+    }
 }
 
 /// The shorter of the caller's and the server's limit. A little of the caller's is kept
@@ -173,7 +187,10 @@ mod tests {
     fn timeouts_of_the_protocol_are_understood() {
         assert_eq!(parse_timeout("1S"), Some(Duration::from_secs(1)));
         assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(359_999_996_400)));
+        assert_eq!(
+            parse_timeout("99999999H"),
+            Some(Duration::from_secs(359_999_996_400))
+        );
         for bad in ["", "S", "1", "1s", "-1S", "123456789S", "1é"] {
             assert_eq!(parse_timeout(bad), None, "{bad}");
         }

@@ -1,6 +1,9 @@
 //! The keys that sign access tokens, sealed.
 
-use diesel::{ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, dsl::now, prelude::Queryable, sql_types::Timestamptz};
+use diesel::{
+    ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, dsl::now, prelude::Queryable,
+    sql_types::Timestamptz,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{

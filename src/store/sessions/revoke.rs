@@ -15,12 +15,12 @@ use super::{
         schema::sessions::{self, dsl},
         statement::statement,
     },
-    bytes,
+    SeenSession, bytes,
     row::SessionRow,
 };
 use crate::model::{
     ids::{SessionId, UserId},
-    session::{EndReason, Session},
+    session::EndReason,
     verdict::Lineage,
 };
 
@@ -33,7 +33,7 @@ pub async fn revoke(
     conn: &mut AsyncPgConnection,
     id: SessionId,
     reason: EndReason,
-) -> Result<Option<(Session, OffsetDateTime)>, Error> {
+) -> Result<Option<SeenSession>, Error> {
     let row: Option<(SessionRow, OffsetDateTime)> = diesel::update(
         dsl::sessions
             .filter(dsl::id.eq(id.0))
@@ -47,7 +47,7 @@ pub async fn revoke(
     .get_result(conn)
     .await
     .optional()?;
-    row.map(|(row, at)| Ok((row.try_into()?, at))).transpose()
+    row.map(SeenSession::try_from).transpose()
 }
 
 /// Ends a session of this user; `false` when there is none or it was ended before.

@@ -1,0 +1,339 @@
+//! A server of its own for each test, in the production layers, on a database of its
+//! own: a copy of one prepared template on a private Postgres.
+
+mod database;
+mod raw;
+mod requests;
+mod wire;
+
+use std::{ops::Deref, sync::LazyLock};
+
+use clap::Parser;
+use rollcall::{
+    config::{Cli, Command, ListenAddress, Serve},
+    identity::{Identity, MasterKey, NewUser},
+    model::{ids::UserId, login::Login, password::Password, role::Roles},
+    proto::v1::{
+        self, auth_client::AuthClient, session_admin_client::SessionAdminClient,
+        user_admin_client::UserAdminClient,
+    },
+    server::Server,
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+use tonic::{
+    Request, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_types::StatusExt;
+
+pub use database::Database;
+pub use raw::rpcs;
+pub use requests::{
+    NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask, update_user,
+};
+pub use wire::{Field, Value, fields, set};
+
+/// The password of every user in the tests.
+pub const PASSWORD: &str = "violet-anchor-mosaic-73";
+
+/// One master key for all tests: their databases tell them apart.
+static MASTER_KEY: LazyLock<MasterKey> =
+    LazyLock::new(|| MasterKey::generate().expect("the system has random bytes"));
+
+/// A database with one server on it.
+pub struct Harness {
+    pub database: Database,
+    pub server: Replica,
+}
+
+impl Deref for Harness {
+    type Target = Replica;
+
+    fn deref(&self) -> &Replica {
+        &self.server
+    }
+}
+
+impl Harness {
+    /// A server with the default configuration.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A server with further options of `rollcall serve`.
+    pub async fn with(options: &[&str]) -> Self {
+        let database = Database::create().await;
+        let server = Replica::start(&database, options).await;
+        Self { database, server }
+    }
+
+    /// One more server on the same database.
+    pub async fn replica(&self) -> Replica {
+        Replica::start(&self.database, &[]).await
+    }
+
+    /// Runs SQL, to arrange or to assert.
+    pub async fn sql(&self, statement: &str) -> Vec<tokio_postgres::Row> {
+        self.database.sql(statement).await
+    }
+
+    /// The one value of the one row of a query.
+    pub async fn scalar<T>(&self, query: &str) -> T
+    where
+        T: for<'a> tokio_postgres::types::FromSql<'a>,
+    {
+        let rows = self.sql(query).await;
+        assert_eq!(rows.len(), 1, "{query}");
+        rows[0].get(0)
+    }
+}
+
+/// A running server.
+pub struct Replica {
+    pub identity: Identity,
+    pub address: String,
+    pub channel: Channel,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<Result<(), rollcall::server::Error>>>,
+}
+
+impl Replica {
+    pub async fn start(database: &Database, options: &[&str]) -> Self {
+        let replica = Self::launch(database.url(), options).await;
+        replica.wait_until_serving().await;
+        replica
+    }
+
+    /// A server that listens, and may not be ready.
+    pub async fn launch(url: &str, options: &[&str]) -> Self {
+        let server = Server::bind(config(url, options)).await.expect("binds");
+        let ListenAddress::Tcp(address) = server.address().clone() else {
+            panic!("the tests listen on TCP");
+        };
+        let identity = server.identity().clone();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .expect("an address makes a URL")
+            .connect()
+            .await
+            .expect("the listener is bound");
+        Self {
+            identity,
+            address: address.to_string(),
+            channel,
+            stop: Some(stop),
+            running: Some(running),
+        }
+    }
+
+    pub async fn wait_until_serving(&self) {
+        self.wait_for_health("rollcall.v1.Auth", ServingStatus::Serving)
+            .await;
+    }
+
+    /// Waits until a service reports `wanted`.
+    pub async fn wait_for_health(&self, service: &str, wanted: ServingStatus) {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let mut statuses = HealthClient::new(self.channel.clone())
+            .watch(request)
+            .await
+            .expect("health answers")
+            .into_inner();
+        while let Some(status) = statuses.message().await.expect("the stream goes on") {
+            if status.status() == wanted {
+                return;
+            }
+        }
+        panic!("{service} never reported {wanted:?}");
+    }
+
+    /// Stops the server as SIGTERM does, and waits for its end.
+    pub async fn stop(mut self) -> Result<(), rollcall::server::Error> {
+        drop(self.stop.take());
+        let running = self.running.take().expect("stopped once");
+        running.await.expect("the server does not panic")
+    }
+
+    pub fn auth(&self) -> AuthClient<Channel> {
+        AuthClient::new(self.channel.clone())
+    }
+
+    pub fn session_admin(&self) -> SessionAdminClient<Channel> {
+        SessionAdminClient::new(self.channel.clone())
+    }
+
+    pub fn user_admin(&self) -> UserAdminClient<Channel> {
+        UserAdminClient::new(self.channel.clone())
+    }
+
+    /// Creates a user whose password is [`PASSWORD`].
+    pub async fn create_user(&self, login: &str, roles: &[&str]) -> UserId {
+        let new = NewUser {
+            login: Login::parse(login).expect("a login"),
+            password: Password::new(PASSWORD).expect("a password"),
+            display_name: String::new(),
+            roles: Roles::parse(roles.iter().map(ToString::to_string).collect()).expect("roles"),
+        };
+        self.identity.create_user(new).await.expect("created").id
+    }
+
+    /// Signs in on a device that has no id.
+    pub async fn sign_in(&self, login: &str) -> SignedIn {
+        self.sign_in_on(login, device("")).await
+    }
+
+    pub async fn sign_in_on(&self, login: &str, device: v1::Device) -> SignedIn {
+        let request = v1::AuthenticateRequest {
+            login: login.to_owned(),
+            password: PASSWORD.to_owned(),
+            device: Some(device),
+        };
+        let reply = self.auth().authenticate(request).await.expect("signs in");
+        SignedIn::new(reply.into_inner())
+    }
+
+    /// Creates an operator and signs in.
+    pub async fn admin(&self) -> SignedIn {
+        self.create_user("operator", &["admin"]).await;
+        self.sign_in("operator").await
+    }
+
+    /// Refreshes with a `request_id`, or without where it is empty.
+    pub async fn refresh(
+        &self,
+        refresh_token: &str,
+        request_id: &str,
+    ) -> Result<v1::RefreshResponse, Status> {
+        let request = v1::RefreshRequest {
+            refresh_token: refresh_token.to_owned(),
+            request_id: request_id.to_owned(),
+            ..v1::RefreshRequest::default()
+        };
+        let reply = self.auth().refresh(request).await?;
+        Ok(reply.into_inner())
+    }
+}
+
+fn config(url: &str, options: &[&str]) -> Serve {
+    let key = MASTER_KEY.expose();
+    let fixed = [
+        "rollcall",
+        "serve",
+        "--database-url",
+        url,
+        "--master-key",
+        &key,
+        "--listen",
+        "127.0.0.1:0",
+        "--issuer",
+        "https://id.test",
+        "--max-connections",
+        "8",
+        "--drain-pause",
+        "0s",
+    ];
+    let arguments = fixed.iter().chain(options);
+    match Cli::try_parse_from(arguments)
+        .expect("the options are known")
+        .command
+    {
+        Command::Serve(config) => *config,
+        other => panic!("not serve: {other:?}"),
+    }
+}
+
+/// A session as its device knows it.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub user_id: String,
+    pub session_id: String,
+    pub access_token: String,
+    pub refresh_token: String,
+    pub session: v1::Session,
+}
+
+impl SignedIn {
+    fn new(reply: v1::AuthenticateResponse) -> Self {
+        let tokens = reply.tokens.expect("tokens");
+        let session = reply.session.expect("a session");
+        Self {
+            user_id: reply.user_id,
+            session_id: session.session_id.clone(),
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+            session,
+        }
+    }
+
+    /// `message` as a request of this session.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        bearer(message, &self.access_token)
+    }
+}
+
+/// `message` with an access token.
+pub fn bearer<T>(message: T, access_token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Bearer {access_token}").parse().expect("ASCII");
+    request.metadata_mut().insert("authorization", value);
+    request
+}
+
+/// A device with this id, or without one.
+pub fn device(device_id: &str) -> v1::Device {
+    v1::Device {
+        device_id: device_id.to_owned(),
+        client_id: "test".to_owned(),
+        ..v1::Device::default()
+    }
+}
+
+/// A fresh `request_id`.
+pub fn request_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// The refresh token of a reply.
+pub fn successor(reply: &v1::RefreshResponse) -> &str {
+    &reply.tokens.as_ref().expect("tokens").refresh_token
+}
+
+/// The `reason` of an error's ErrorInfo.
+pub fn reason(status: &Status) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info().expect("every error has ErrorInfo");
+    assert_eq!(info.domain, "rollcall");
+    info.reason.clone()
+}
+
+/// The fields that an error names.
+pub fn violated_fields(status: &Status) -> Vec<String> {
+    let details = status.get_error_details();
+    let bad = details.bad_request().expect("BadRequest");
+    bad.field_violations
+        .iter()
+        .map(|v| v.field.clone())
+        .collect()
+}
+
+/// The claims of an access token, whoever signed it.
+pub fn claims(access_token: &str) -> serde_json::Value {
+    jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(access_token)
+        .expect("a JWT")
+        .claims
+}
+
+/// A value of the metadata of an error's ErrorInfo; empty where there is none.
+pub fn metadata(status: &Status, key: &str) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info().expect("every error has ErrorInfo");
+    info.metadata.get(key).cloned().unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+//! The private Postgres of the tests, and a database for each.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    env,
+    hash::{Hash, Hasher},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use rollcall::{
+    dev::postgres::{Cluster, Settings},
+    store,
+};
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls, Row};
+
+const TEMPLATE: &str = "rollcall_template";
+
+/// One cluster for the process. It ends with the process, and its folder is taken
+/// again by the next run, so that nothing piles up.
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A database of its own, dropped at the end.
+pub struct Database {
+    name: String,
+    url: String,
+}
+
+impl Database {
+    pub async fn create() -> Self {
+        let cluster = CLUSTER.get_or_init(start_cluster).await;
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let admin = connect(&cluster.url("postgres")).await;
+        let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+        admin
+            .batch_execute(&create)
+            .await
+            .expect("the template can be copied");
+        Self {
+            url: cluster.url(&name),
+            name,
+        }
+    }
+
+    /// A database without a schema.
+    pub async fn create_empty() -> Self {
+        let database = Self::create().await;
+        database.sql("DROP SCHEMA public CASCADE").await;
+        database.sql("CREATE SCHEMA public").await;
+        database
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub async fn sql(&self, statement: &str) -> Vec<Row> {
+        let client = connect(&self.url).await;
+        client
+            .query(statement, &[])
+            .await
+            .unwrap_or_else(|error| panic!("{statement}: {error:?}"))
+    }
+
+    pub async fn connect(&self) -> Client {
+        connect(&self.url).await
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some(cluster) = CLUSTER.get() else { return };
+        let (url, name) = (cluster.url("postgres"), self.name.clone());
+        // On a thread of its own, since a drop cannot wait inside a runtime.
+        let dropped = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let admin = connect(&url).await;
+                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                let _ = admin.batch_execute(&drop).await;
+            });
+        });
+        let _ = dropped.join();
+    }
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls)
+        .await
+        .unwrap_or_else(|error| panic!("the tests' Postgres accepts connections: {error:?}"));
+    tokio::spawn(connection);
+    client
+}
+
+async fn start_cluster() -> Cluster {
+    // One folder for each checkout, and short, since it holds a unix socket.
+    let mut hasher = DefaultHasher::new();
+    env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
+    let dir = env::temp_dir().join(format!("rollcall-it-{:016x}", hasher.finish()));
+    let option = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let settings = Settings {
+        durable: false,
+        options: vec![
+            option("max_connections", "500"),
+            option("shared_preload_libraries", "pg_stat_statements"),
+            option("pg_stat_statements.max", "10000"),
+        ],
+    };
+    let cluster = Cluster::start(&dir, &settings).expect("a private Postgres");
+    let admin = connect(&cluster.url("postgres")).await;
+    let leftovers = "SELECT datname FROM pg_database \
+         WHERE datname LIKE 'test\\_%' OR datname LIKE 'rollcall\\_template'";
+    for row in admin
+        .query(leftovers, &[])
+        .await
+        .expect("a list of databases")
+    {
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", row.get::<_, &str>(0));
+        admin
+            .batch_execute(&drop)
+            .await
+            .expect("a leftover can be dropped");
+    }
+    let create = format!("CREATE DATABASE {TEMPLATE}");
+    admin
+        .batch_execute(&create)
+        .await
+        .expect("a database can be created");
+    let template = cluster.url(TEMPLATE);
+    store::migrate(&template.parse().expect("a URL"))
+        .await
+        .expect("migrates");
+    let client = connect(&template).await;
+    let extension = "CREATE EXTENSION pg_stat_statements";
+    client
+        .batch_execute(extension)
+        .await
+        .expect("comes with Postgres");
+    cluster
+}

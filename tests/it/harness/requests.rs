@@ -1,0 +1,129 @@
+//! One good request of every RPC.
+
+use prost::Message;
+use prost_types::FieldMask;
+use rollcall::proto::v1;
+
+use super::{Replica, SignedIn, device};
+
+/// A password that a user may change to.
+pub const NEXT_PASSWORD: &str = "copper-lagoon-thistle-58";
+
+/// A user whom requests are about, signed in on two devices.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    pub login: String,
+    /// Who calls.
+    pub laptop: SignedIn,
+    /// What is called for.
+    pub phone: SignedIn,
+}
+
+impl Replica {
+    /// Creates a user and signs in on two devices.
+    pub async fn subject(&self, login: &str, roles: &[&str]) -> Subject {
+        self.create_user(login, roles).await;
+        Subject {
+            login: login.to_owned(),
+            laptop: self.sign_in_on(login, device("laptop")).await,
+            phone: self.sign_in_on(login, device("phone")).await,
+        }
+    }
+}
+
+/// A login that nobody has.
+pub fn fresh_login() -> String {
+    format!("user-{}", uuid::Uuid::now_v7())
+}
+
+/// A request of `rpc` about `subject` that is fulfilled for whoever may make it.
+pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
+    let user_id = subject.phone.user_id.clone();
+    let session_id = subject.phone.session_id.clone();
+    let refresh_token = subject.phone.refresh_token.clone();
+    match rpc {
+        "Auth/Register" => register().encode_to_vec(),
+        "Auth/Authenticate" => authenticate(&subject.login).encode_to_vec(),
+        "Auth/Refresh" => v1::RefreshRequest {
+            refresh_token,
+            request_id: format!("refresh-of-{session_id}"),
+            ..v1::RefreshRequest::default()
+        }
+        .encode_to_vec(),
+        "Auth/Logout" => v1::LogoutRequest { refresh_token }.encode_to_vec(),
+        "Auth/ChangePassword" => change_password().encode_to_vec(),
+        "Auth/ListMySessions" => v1::ListMySessionsRequest::default().encode_to_vec(),
+        "Auth/RevokeMySession" => v1::RevokeMySessionRequest { session_id }.encode_to_vec(),
+        "SessionAdmin/ListSessions" => v1::ListSessionsRequest::default().encode_to_vec(),
+        "SessionAdmin/GetSession" => v1::GetSessionRequest { session_id }.encode_to_vec(),
+        "SessionAdmin/RevokeSession" => v1::RevokeSessionRequest { session_id }.encode_to_vec(),
+        "SessionAdmin/RevokeUserSessions" => v1::RevokeUserSessionsRequest {
+            user_id,
+            except_session_ids: Vec::new(),
+        }
+        .encode_to_vec(),
+        "UserAdmin/CreateUser" => create_user().encode_to_vec(),
+        "UserAdmin/GetUser" => v1::GetUserRequest {
+            user: Some(v1::get_user_request::User::UserId(user_id)),
+        }
+        .encode_to_vec(),
+        "UserAdmin/ListUsers" => v1::ListUsersRequest::default().encode_to_vec(),
+        "UserAdmin/UpdateUser" => update_user(&user_id).encode_to_vec(),
+        "UserAdmin/SetPassword" => v1::SetPasswordRequest {
+            user_id,
+            new_password: NEXT_PASSWORD.to_owned(),
+        }
+        .encode_to_vec(),
+        "UserAdmin/DeleteUser" => v1::DeleteUserRequest { user_id }.encode_to_vec(),
+        other => panic!("{other} has no good request: add one"),
+    }
+}
+
+pub fn register() -> v1::RegisterRequest {
+    v1::RegisterRequest {
+        login: fresh_login(),
+        password: super::PASSWORD.to_owned(),
+        display_name: "Ana".to_owned(),
+    }
+}
+
+pub fn create_user() -> v1::CreateUserRequest {
+    v1::CreateUserRequest {
+        login: fresh_login(),
+        password: super::PASSWORD.to_owned(),
+        display_name: "Ana".to_owned(),
+        roles: Vec::new(),
+    }
+}
+
+pub fn authenticate(login: &str) -> v1::AuthenticateRequest {
+    v1::AuthenticateRequest {
+        login: login.to_owned(),
+        password: super::PASSWORD.to_owned(),
+        device: Some(device("")),
+    }
+}
+
+pub fn change_password() -> v1::ChangePasswordRequest {
+    v1::ChangePasswordRequest {
+        current_password: super::PASSWORD.to_owned(),
+        new_password: NEXT_PASSWORD.to_owned(),
+    }
+}
+
+pub fn update_user(user_id: &str) -> v1::UpdateUserRequest {
+    v1::UpdateUserRequest {
+        user: Some(v1::User {
+            user_id: user_id.to_owned(),
+            display_name: "Ana Pérez".to_owned(),
+            ..v1::User::default()
+        }),
+        update_mask: Some(mask(&["display_name"])),
+    }
+}
+
+pub fn mask(paths: &[&str]) -> FieldMask {
+    FieldMask {
+        paths: paths.iter().map(ToString::to_string).collect(),
+    }
+}

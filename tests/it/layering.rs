@@ -1,0 +1,98 @@
+//! The direction of imports: server -> grpc -> identity -> store -> model.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The layers, outermost first; each may import only those after it, and itself.
+const LAYERS: [&str; 5] = ["server", "grpc", "identity", "store", "model"];
+
+/// Modules that any layer from `identity` outward may not see, by the layer that may.
+const ONLY_IN: [(&str, &[&str]); 3] = [
+    ("diesel", &["store"]),
+    ("tonic", &["server", "grpc"]),
+    ("crate::proto", &["server", "grpc"]),
+];
+
+#[test]
+fn layers_import_only_what_is_below_them() {
+    for (at, layer) in LAYERS.iter().enumerate() {
+        for (file, text) in sources(layer) {
+            for above in &LAYERS[..at] {
+                let import = format!("crate::{above}");
+                let imports = text.contains(&format!("{import}::"))
+                    || text.contains(&format!("{import};"))
+                    || grouped(&text, above);
+                assert!(
+                    !imports,
+                    "{} imports {above}, which is above it",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn each_library_stays_in_its_layer() {
+    for layer in LAYERS {
+        for (file, text) in sources(layer) {
+            for (name, allowed) in ONLY_IN {
+                let used = text.lines().any(|line| {
+                    let line = line.trim_start();
+                    !line.starts_with("//") && line.contains(&format!("{name}::"))
+                });
+                assert!(
+                    !used || allowed.contains(&layer),
+                    "{} knows {name}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// Whether `use crate::{ ... }` names `module` at its first level.
+fn grouped(text: &str, module: &str) -> bool {
+    text.split("use crate::{").skip(1).any(|group| {
+        let end = group.find("};").unwrap_or(group.len());
+        let mut depth = 0;
+        group[..end].split_inclusive(['{', '}', ',']).any(|part| {
+            let name = part.trim().trim_end_matches(['{', '}', ',']).trim();
+            let first = depth == 0 && name.split("::").next() == Some(module);
+            depth += part.matches('{').count();
+            depth = depth.saturating_sub(part.matches('}').count());
+            first
+        })
+    })
+}
+
+#[test]
+fn grouped_imports_are_seen() {
+    let text = "use crate::{\n    model::{a, store},\n    server,\n};";
+    assert!(grouped(text, "model") && grouped(text, "server"));
+    assert!(!grouped(text, "store") && !grouped(text, "grpc"));
+}
+
+/// The files of a layer: `src/NAME.rs` and everything in `src/NAME/`.
+fn sources(layer: &str) -> Vec<(PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = vec![src.join(format!("{layer}.rs"))];
+    let mut folders = vec![src.join(layer)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    let sources: Vec<_> = found
+        .into_iter()
+        .map(|path| (path.clone(), fs::read_to_string(path).expect("readable")))
+        .collect();
+    assert!(!sources.is_empty(), "{layer} has files");
+    sources
+}

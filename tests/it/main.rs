@@ -1,0 +1,16 @@
+//! The whole service through real gRPC on real Postgres: one binary, a file a subject.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod authorization;
+mod bad_input;
+mod errors;
+mod harness;
+mod layering;
+mod my_sessions;
+mod session_admin;
+mod sessions;
