@@ -114,11 +114,13 @@ fn draw(
     let screen = Screen {
         address: ready.server.address(),
         socket: cluster.socket_dir(),
-        folder,
+        folder: folder.path(),
+        operator_token: &folder.operator_token(),
         operator_password: &ready.operator_password,
         demo_password: &ready.demo_password,
-        seeded: &ready.seeded,
+        refresh_token: ready.seeded.ana.refresh_token.expose(),
         request_id: &dev::random_text()?,
+        other_session: ready.seeded.ana_other,
         has_grpcurl: has_program("grpcurl"),
     };
     Ok(Zeroizing::new(screen.text(Palette::of_stdout())))

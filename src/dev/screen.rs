@@ -11,9 +11,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use super::people::{ANA, BEN, CHLOE, OPERATOR, Person};
-use super::{Folder, Seeded};
-use crate::config::ListenAddress;
+use crate::{config::ListenAddress, model::ids::SessionId};
 use shell::{json, quoted, quoted_path};
+
+const INSTALL_GRPCURL: &str = if cfg!(target_os = "macos") {
+    "brew install grpcurl"
+} else {
+    "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest"
+};
 
 /// What the screen is about.
 pub struct Screen<'a> {
@@ -22,15 +27,19 @@ pub struct Screen<'a> {
     /// The folder of the database's socket.
     pub socket: &'a Path,
     /// Where everything is kept.
-    pub folder: &'a Folder,
+    pub folder: &'a Path,
+    /// The file that an access token of the operator is kept in.
+    pub operator_token: &'a Path,
     /// The operator's password.
     pub operator_password: &'a str,
     /// The password of each demo user.
     pub demo_password: &'a str,
-    /// The sessions that the commands are about.
-    pub seeded: &'a Seeded,
-    /// The `request_id` of the refresh.
+    /// The refresh token of ana's main device.
+    pub refresh_token: &'a str,
+    /// The `request_id` of its refresh.
     pub request_id: &'a str,
+    /// The session of another device of ana's.
+    pub other_session: SessionId,
     /// Whether grpcurl is there to run the commands.
     pub has_grpcurl: bool,
 }
@@ -94,9 +103,10 @@ impl Screen<'_> {
             palette.bold("Five commands to paste, in this order:")
         );
         if !self.has_grpcurl {
-            let note = "grpcurl is missing: brew install grpcurl, or \
-                        go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest";
-            _ = writeln!(text, "  {note}");
+            _ = writeln!(
+                text,
+                "  grpcurl is missing; install it with: {INSTALL_GRPCURL}"
+            );
         }
         for (number, (title, command)) in (1..).zip(self.commands()) {
             let title = format!("{number}. {title}");
@@ -121,7 +131,7 @@ impl Screen<'_> {
             ),
             (
                 "Data",
-                format!("{} (--fresh throws it away)", self.folder.path().display()),
+                format!("{} (--fresh throws it away)", self.folder.display()),
             ),
             (
                 "Operator",
@@ -147,14 +157,14 @@ impl Screen<'_> {
         let (main, other) = (ANA.main.name, ANA.others[0].name);
         let sign_in = format!(
             "{{\"login\": {}, \"password\": {},\n       \
-             \"device\": {{\"client_id\": \"web\", \"display_name\": \"Kiosk\"}}}}",
+             \"device\": {{\"client_id\": \"web\", \"display_name\": \"New laptop\"}}}}",
             json(ANA.login),
             json(self.demo_password),
         );
         let refresh = format!(
             "{{\"request_id\": {},\n       \"refresh_token\": {}}}",
             json(self.request_id),
-            json(self.seeded.ana.refresh_token.expose()),
+            json(self.refresh_token),
         );
         [
             (
@@ -178,7 +188,7 @@ impl Screen<'_> {
             (
                 format!("End the session of ana's {other}. Her other devices go on."),
                 self.grpcurl_as_operator(
-                    &format!("{{\"session_id\": \"{}\"}}", self.seeded.ana_other),
+                    &format!("{{\"session_id\": \"{}\"}}", self.other_session),
                     &format!("{admin}/RevokeSession"),
                 ),
             ),
@@ -197,7 +207,7 @@ impl Screen<'_> {
     }
 
     fn grpcurl_as_operator(&self, body: &str, method: &str) -> String {
-        let token = quoted_path(&self.folder.operator_token());
+        let token = quoted_path(self.operator_token);
         let header = format!(" -H \"authorization: Bearer $(cat {token})\"");
         self.grpcurl_with(&header, body, method)
     }

@@ -18,15 +18,15 @@ use crate::{
     store::{Page, sessions::Filter, users::Change},
 };
 
-/// What is on the screen of the sessions.
+/// The sessions that the commands on the screen are about.
 #[derive(Debug)]
 pub struct Seeded {
-    /// The operator's session, on whose token the commands run.
-    pub(super) operator: Granted,
+    /// The operator's session.
+    pub operator: Granted,
     /// Ana's session on her main device.
-    pub(super) ana: Granted,
+    pub ana: Granted,
     /// Ana's session on another device.
-    pub(super) ana_other: SessionId,
+    pub ana_other: SessionId,
 }
 
 /// Why a person could not be made ready.
