@@ -18,7 +18,7 @@
 //!
 //! Around them: [`config`] is the command line, [`command`] what each command does,
 //! [`proto`] the generated code, [`telemetry`] the logs, [`dev`] the private Postgres of
-//! `rollcall dev` and of the tests.
+//! `rollcall dev` and of the tests, and what else it shows.
 //!
 //! # The flow of a refresh
 //!
