@@ -14,3 +14,4 @@ mod layering;
 mod my_sessions;
 mod session_admin;
 mod sessions;
+mod user_admin;
