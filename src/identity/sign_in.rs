@@ -3,6 +3,7 @@
 use super::{
     Error, Granted, Identity,
     access_token::{AccessToken, Claims, token_id},
+    password::HashError,
 };
 use crate::{
     model::{
@@ -84,7 +85,15 @@ impl Identity {
             return Err(Error::InvalidCredentials);
         };
         let stored = &credentials.password_hash;
-        let verdict = self.0.hasher.verify(password, stored).await?;
+        let verdict = match self.0.hasher.verify(password, stored).await {
+            Err(HashError::Unusable(why)) => {
+                // Nobody can sign in with it, and the caller learns no more than that.
+                tracing::error!(user_id = %credentials.user_id, %why, "stored password hash refused");
+                self.0.hasher.verify_nobody(password).await?;
+                return Err(Error::InvalidCredentials);
+            }
+            verdict => verdict?,
+        };
         if verdict.matches {
             Ok((credentials, verdict.outdated))
         } else {
