@@ -24,6 +24,10 @@ use crate::{
 /// The index that lets one session of a device live.
 const LIVE_DEVICE: &str = "sessions_live_device";
 
+/// How often a right password is checked when its hash is replaced meanwhile: another
+/// sign-in may have upgraded the hash of the same password, which happens once.
+pub(super) const CHECKS: usize = 2;
+
 /// A sign-in that is asked for.
 #[derive(Debug)]
 pub struct SignIn {
@@ -46,24 +50,28 @@ impl Identity {
     pub async fn sign_in(&self, request: SignIn) -> Result<Granted, Error> {
         // Before anything is written, so that no session is opened without its token.
         self.0.signing_keys.ring()?;
-        let credentials = self.find_credentials(&request.login).await?;
-        let (credentials, outdated) = self.check(&request.password, credentials).await?;
-
-        let new = NewSession {
-            id: SessionId::generate(),
-            user_id: credentials.user_id,
-            password_hash: credentials.password_hash.clone(),
-            device: request.device,
-            commitment: Commitment::random()?,
-            idle: self.0.settings.session_idle_lifetime,
-            absolute: self.0.settings.session_absolute_lifetime,
-        };
-        let opened = self.open(&new).await?.ok_or(Error::InvalidCredentials)?;
-        if outdated {
-            self.upgrade(&request.password, &credentials).await;
+        for _ in 0..CHECKS {
+            let credentials = self.find_credentials(&request.login).await?;
+            let (credentials, outdated) = self.check(&request.password, credentials).await?;
+            let new = NewSession {
+                id: SessionId::generate(),
+                user_id: credentials.user_id,
+                password_hash: credentials.password_hash.clone(),
+                device: request.device.clone(),
+                commitment: Commitment::random()?,
+                idle: self.0.settings.session_idle_lifetime,
+                absolute: self.0.settings.session_absolute_lifetime,
+            };
+            let Some(opened) = self.open(&new).await? else {
+                continue;
+            };
+            if outdated {
+                self.upgrade(&request.password, &credentials).await;
+            }
+            tracing::info!(user_id = %new.user_id, session_id = %new.id, "signed in");
+            return self.grant(opened.session, opened.roles, new.commitment);
         }
-        tracing::info!(user_id = %new.user_id, session_id = %new.id, "signed in");
-        self.grant(opened.session, opened.roles, new.commitment)
+        Err(Error::InvalidCredentials)
     }
 
     async fn find_credentials(&self, login: &str) -> Result<Option<Credentials>, Error> {

@@ -1,6 +1,6 @@
 //! Create, change and delete users; set and change passwords.
 
-use super::{Caller, Error, Identity, password::PasswordHasher};
+use super::{Caller, Error, Identity, password::PasswordHasher, sign_in::CHECKS};
 use crate::{
     model::{
         ids::UserId,
@@ -149,30 +149,30 @@ impl Identity {
         current: &Password,
         new: &Password,
     ) -> Result<usize, Error> {
-        let found = {
+        for _ in 0..CHECKS {
+            let found = {
+                let mut conn = self.0.pool.get().await?;
+                users::find_with_password(&mut conn, caller.user_id).await?
+            };
+            let (user, password_hash) = found.ok_or(Error::InvalidCredentials)?;
+            let credentials = Credentials {
+                user_id: user.id,
+                password_hash,
+                disabled: user.disabled_at.is_some(),
+            };
+            let (verified, _) = self.check(current, Some(credentials)).await?;
+            let verified = verified.password_hash;
+            let replacement = self.hash_strong(new, &user).await?;
             let mut conn = self.0.pool.get().await?;
-            users::find_with_password(&mut conn, caller.user_id).await?
-        };
-        let (user, password_hash) = found.ok_or(Error::InvalidCredentials)?;
-        let credentials = Credentials {
-            user_id: user.id,
-            password_hash,
-            disabled: user.disabled_at.is_some(),
-        };
-        let (credentials, _) = self.check(current, Some(credentials)).await?;
-        let replacement = self.hash_strong(new, &user).await?;
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::change_password(
-            &mut conn,
-            user.id,
-            &credentials.password_hash,
-            &replacement,
-            caller.session_id,
-        )
-        .await?;
-        let ended = ended.ok_or(Error::InvalidCredentials)?;
-        tracing::info!(user_id = %user.id, ended, "password changed");
-        Ok(ended)
+            let kept = caller.session_id;
+            let ended =
+                sign_out::change_password(&mut conn, user.id, &verified, &replacement, kept);
+            if let Some(ended) = ended.await? {
+                tracing::info!(user_id = %user.id, ended, "password changed");
+                return Ok(ended);
+            }
+        }
+        Err(Error::InvalidCredentials)
     }
 
     /// Deletes a user, ends all sessions, and says how many.
