@@ -12,6 +12,7 @@ mod errors;
 mod harness;
 mod layering;
 mod my_sessions;
+mod passwords;
 mod session_admin;
 mod sessions;
 mod user_admin;
