@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access_tokens;
 mod authorization;
 mod bad_input;
 mod errors;
