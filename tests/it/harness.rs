@@ -31,9 +31,7 @@ use tonic_types::StatusExt;
 
 pub use database::Database;
 pub use raw::rpcs;
-pub use requests::{
-    NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask, update_user,
-};
+pub use requests::{NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask};
 pub use wire::{Field, Value, fields, set};
 
 /// The password of every user in the tests.

@@ -12,7 +12,7 @@ use super::{
 use crate::harness::{Harness, SignedIn, Subject, claims, good_request, reason, rpcs};
 
 /// A token, and what is wrong with it.
-pub(super) type Forged = (String, String);
+type Forged = (String, String);
 
 /// A deployment, an operator's session, and two keys: its own and an intruder's.
 pub(super) struct World {

@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{
-    forged::{Forged, World},
-    present,
-};
+use super::{forged::World, present};
 use crate::harness::{SignedIn, claims, reason};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -167,3 +167,28 @@ async fn sessions_that_ended_before_keep_their_first_reason() {
     delete(&it, &admin, id).await.expect("deleted");
     assert_ended(&it, &admin, &ana, SessionEndReason::LoggedOut).await;
 }
+
+/// The user's row alone decides, also where the rows of the sessions were never told.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_end_with_their_users_row_though_their_own_rows_say_nothing() {
+    for (change, expected) in [
+        ("UPDATE users SET disabled_at = now()", "USER_DISABLED"),
+        (
+            "UPDATE users SET sessions_valid_after = now()",
+            "REVOKED_BY_ADMIN",
+        ),
+        ("DELETE FROM users", "USER_DELETED"),
+    ] {
+        let it = Harness::start().await;
+        let ana = it.subject("ana", &[]).await;
+        it.sql(change).await;
+        let refused = it.refresh(&ana.phone.refresh_token, &request_id()).await;
+        let own = ana.phone.request(v1::ListMySessionsRequest::default());
+        let listed = it.auth().list_my_sessions(own).await.map(drop);
+        for refused in [refused.map(drop), listed] {
+            let refused = refused.expect_err(change);
+            assert_eq!(reason(&refused), "SESSION_ENDED");
+            assert_eq!(metadata(&refused, "end_reason"), expected);
+        }
+    }
+}

@@ -67,7 +67,9 @@ async fn sign_in_racing_with_a_disabling_leaves_no_session_that_outlives_it() {
     let admin = it.admin().await;
     let id = it.create_user("ana", &[]).await.to_string();
     for round in 0..ROUNDS {
-        let disable = async { drop(set_disabled(&it, &admin, &id, true).await) };
+        let disable = async {
+            set_disabled(&it, &admin, &id, true).await;
+        };
         let granted = race(&it, "ana", round % 3, disable).await;
         // Were a session only hidden behind the disabled user, this would show it.
         set_disabled(&it, &admin, &id, false).await;
@@ -83,11 +85,9 @@ async fn sign_in_racing_with_a_set_password_leaves_no_session_of_the_old_passwor
         let login = format!("ana-{round}");
         let id = it.create_user(&login, &[]).await.to_string();
         let set = async {
-            drop(
-                set_password(&it, &admin, &id, NEXT_PASSWORD)
-                    .await
-                    .expect("set"),
-            )
+            set_password(&it, &admin, &id, NEXT_PASSWORD)
+                .await
+                .expect("set");
         };
         let granted = race(&it, &login, round % 3, set).await;
         assert_none_lives(&it, &id, &granted).await;
@@ -101,7 +101,9 @@ async fn sign_in_racing_with_a_deletion_leaves_no_session() {
     for round in 0..ROUNDS {
         let login = format!("ana-{round}");
         let id = it.create_user(&login, &[]).await.to_string();
-        let delete = async { drop(delete(&it, &admin, &id).await.expect("deleted")) };
+        let delete = async {
+            delete(&it, &admin, &id).await.expect("deleted");
+        };
         let granted = race(&it, &login, round % 3, delete).await;
         assert_none_lives(&it, &id, &granted).await;
     }
