@@ -156,7 +156,9 @@ impl fmt::Debug for AccessToken {
 /// `x5u` are never looked at, and an unknown `kid` meets nothing but a map in memory.
 pub(super) fn verify(text: &str, keys: &Keyring, settings: &Settings) -> Option<Claims> {
     let header = jsonwebtoken::decode_header(text).ok()?;
-    if header.typ.as_deref() != Some(TYPE) {
+    // What a header calls critical must be understood (RFC 7515 section 4.1.11), and no
+    // extension is.
+    if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() {
         return None;
     }
     let key = keys.find(header.kid.as_deref()?)?;

@@ -32,14 +32,11 @@ use tonic_health::pb::{
     health_client::HealthClient,
 };
 use tonic_types::StatusExt;
-use zeroize::Zeroizing;
 
 pub use cluster::OwnCluster;
 pub use database::Database;
 pub use raw::rpcs;
-pub use requests::{
-    NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask, update_user,
-};
+pub use requests::{NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask};
 pub use wire::{Field, Value, fields, set};
 
 /// The password of every user in the tests.
@@ -48,6 +45,11 @@ pub const PASSWORD: &str = "violet-anchor-mosaic-73";
 /// One master key for all tests: their databases tell them apart.
 static MASTER_KEY: LazyLock<MasterKey> =
     LazyLock::new(|| MasterKey::generate().expect("the system has random bytes"));
+
+/// The text of the master key.
+pub fn master_key() -> String {
+    MASTER_KEY.expose().to_string()
+}
 
 /// A database with one server on it.
 pub struct Harness {
@@ -367,11 +369,6 @@ pub fn metadata(status: &Status, key: &str) -> String {
     let details = status.get_error_details();
     let info = details.error_info().expect("every error has ErrorInfo");
     info.metadata.get(key).cloned().unwrap_or_default()
-}
-
-/// The text of the tests' master key.
-pub fn master_key() -> Zeroizing<String> {
-    MASTER_KEY.expose()
 }
 
 /// Waits for what must happen; where it never does, the test fails instead of hanging.

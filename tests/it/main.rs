@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access_tokens;
 mod authorization;
 mod bad_input;
 mod deadlines;
@@ -15,5 +16,7 @@ mod harness;
 mod health;
 mod layering;
 mod my_sessions;
+mod passwords;
 mod session_admin;
 mod sessions;
+mod user_admin;

@@ -76,7 +76,7 @@ impl Process {
         bare(&mut command);
         let mut child = command
             .env("DATABASE_URL", url)
-            .env("ROLLCALL_MASTER_KEY", &*master_key())
+            .env("ROLLCALL_MASTER_KEY", master_key())
             .env("ROLLCALL_ISSUER", "https://id.test")
             .env("ROLLCALL_DRAIN_PAUSE", "0s")
             .stdin(Stdio::null())

@@ -3,10 +3,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use prost_types::{
-    DescriptorProto, FieldDescriptorProto,
-    field_descriptor_proto::{Label, Type},
-};
+use prost_types::{DescriptorProto, FieldDescriptorProto, field_descriptor_proto::Type};
 
 use super::raw::{package, rpcs};
 
@@ -53,7 +50,6 @@ pub struct Field {
     /// As BadRequest names it: `device.client_id`.
     pub path: String,
     pub kind: Type,
-    pub repeated: bool,
     /// Which of its message's oneofs it belongs to.
     pub oneof: Option<i32>,
 }
@@ -98,7 +94,6 @@ fn collect(message: &str, prefix: &str, fields: &mut Vec<Field>) {
         fields.push(Field {
             path,
             kind: field.r#type(),
-            repeated: field.label() == Label::Repeated,
             oneof: field.oneof_index,
         });
     }
