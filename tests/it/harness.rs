@@ -2,6 +2,7 @@
 //! own: a copy of one prepared template on a private Postgres.
 
 mod database;
+mod inspect;
 
 use std::{ops::Deref, sync::LazyLock};
 
@@ -27,6 +28,10 @@ use tonic_health::pb::{
 use tonic_types::StatusExt;
 
 pub use database::Database;
+pub use inspect::{
+    END_REUSED, REVOKE, ROTATE, commitment, end_reason, refresh_at_once, refresh_in_a_race,
+    says_when_to_retry,
+};
 
 /// The password of every user in the tests.
 pub const PASSWORD: &str = "violet-anchor-mosaic-73";
@@ -214,7 +219,8 @@ impl Replica {
     }
 }
 
-fn config(url: &str, options: &[&str]) -> Serve {
+/// The configuration of a server: the options of `rollcall serve`.
+pub fn config(url: &str, options: &[&str]) -> Serve {
     let key = MASTER_KEY.expose();
     let fixed = [
         "rollcall",

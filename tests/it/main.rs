@@ -6,6 +6,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod expiry;
+mod failures;
 mod harness;
 mod layering;
+mod lost_commits;
+mod refresh;
+mod revoked;
 mod sessions;
+mod theft;
+mod tokens;
