@@ -29,8 +29,8 @@ use tonic_types::StatusExt;
 
 pub use database::Database;
 pub use inspect::{
-    END_REUSED, REVOKE, ROTATE, commitment, end_reason, refresh_at_once, refresh_in_a_race,
-    says_when_to_retry,
+    END_REUSED, PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once,
+    refresh_in_a_race, says_when_to_retry,
 };
 
 /// The password of every user in the tests.

@@ -9,6 +9,7 @@
 mod expiry;
 mod failures;
 mod harness;
+mod histories;
 mod layering;
 mod lost_commits;
 mod refresh;

@@ -4,8 +4,8 @@ use rollcall::proto::v1;
 use tonic::{Code, Status};
 
 use crate::harness::{
-    Harness, Replica, claims, reason, refresh_at_once, refresh_in_a_race, request_id, successor,
-    violated_fields,
+    Harness, PATIENT, Replica, claims, reason, refresh_at_once, refresh_in_a_race, request_id,
+    successor, violated_fields,
 };
 
 /// Refreshes a token 64 times at once under one name, and sees the same answer, byte
@@ -29,27 +29,27 @@ async fn assert_one_successor(it: &Harness, replicas: &[&Replica], request_id: &
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_with_one_request_id_makes_one_successor() {
-    let it = Harness::start().await;
+    let it = Harness::with(&PATIENT).await;
     assert_one_successor(&it, &[&it], &request_id()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_without_request_id_makes_one_successor() {
-    let it = Harness::start().await;
+    let it = Harness::with(&PATIENT).await;
     assert_one_successor(&it, &[&it], "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_on_two_replicas_makes_one_successor() {
-    let it = Harness::start().await;
-    let other = it.replica().await;
+    let it = Harness::with(&PATIENT).await;
+    let other = Replica::start(&it.database, &PATIENT).await;
     assert_one_successor(&it, &[&it, &other], &request_id()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_without_request_id_on_two_replicas_makes_one_successor() {
-    let it = Harness::start().await;
-    let other = it.replica().await;
+    let it = Harness::with(&PATIENT).await;
+    let other = Replica::start(&it.database, &PATIENT).await;
     assert_one_successor(&it, &[&it, &other], "").await;
 }
 
