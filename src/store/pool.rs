@@ -5,16 +5,13 @@ use std::{
     ops::{Deref, DerefMut},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
-use diesel::{
-    connection::{Instrumentation, InstrumentationEvent},
-    result::{DatabaseErrorKind, Error as DieselError},
-};
+use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel_async::{AsyncConnection, AsyncPgConnection, pooled_connection::PoolableConnection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -73,7 +70,9 @@ impl Pool {
     }
 
     /// Runs a step on a connection. One that lost against another transaction was rolled
-    /// back by the server, and is run again, up to three times.
+    /// back by the server, and is run again, up to three times. A connection that turned
+    /// out to be of no use (it is being closed, or its server takes no writes since it is
+    /// no longer the primary) is not used again.
     ///
     /// # Errors
     ///
@@ -85,7 +84,11 @@ impl Pool {
     {
         retry_conflicts(|| async {
             let mut conn = self.get().await?;
-            step(&mut conn).await
+            let result = step(&mut conn).await;
+            if let Err(Error::Unavailable(_)) = result {
+                conn.discard();
+            }
+            result
         })
         .await
     }
@@ -140,32 +143,18 @@ impl managed::Manager for Manager {
     }
 }
 
-/// What diesel tells of a connection's statements.
+/// Counts a connection's statements that have begun and are not yet answered.
 #[derive(Clone, Default)]
-struct Watch(Arc<Seen>);
-
-#[derive(Default)]
-struct Seen {
-    /// Statements begun and not yet answered.
-    in_flight: AtomicUsize,
-    /// The server refused a write: it is no longer the primary, yet kept its
-    /// connections.
-    read_only: AtomicBool,
-}
+struct Watch(Arc<AtomicUsize>);
 
 impl Instrumentation for Watch {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
             InstrumentationEvent::StartQuery { .. } => {
-                self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+                self.0.fetch_add(1, Ordering::Relaxed);
             }
-            InstrumentationEvent::FinishQuery { error, .. } => {
-                self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-                if let Some(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)) =
-                    error
-                {
-                    self.0.read_only.store(true, Ordering::Relaxed);
-                }
+            InstrumentationEvent::FinishQuery { .. } => {
+                self.0.fetch_sub(1, Ordering::Relaxed);
             }
             _ => {}
         }
@@ -180,6 +169,13 @@ impl Instrumentation for Watch {
 /// answer have come, diesel counts the statement as finished; it then runs to its end,
 /// or into `statement_timeout`, before the connection does anything else.
 pub struct Connection(Option<Object<Manager>>);
+
+impl Connection {
+    /// Closes it rather than let it be used again.
+    fn discard(mut self) {
+        drop(self.0.take().map(Object::take));
+    }
+}
 
 impl Deref for Connection {
     type Target = AsyncPgConnection;
@@ -202,10 +198,8 @@ impl Drop for Connection {
         let Some(mut object) = self.0.take() else {
             return;
         };
-        let seen = &object.watch.0;
-        let read_only = seen.read_only.load(Ordering::Relaxed);
-        let in_flight = seen.in_flight.load(Ordering::Relaxed) > 0;
-        if !in_flight && !read_only && !object.connection.is_broken() {
+        let in_flight = object.watch.0.load(Ordering::Relaxed) > 0;
+        if !in_flight && !object.connection.is_broken() {
             return;
         }
         match tokio::runtime::Handle::try_current() {

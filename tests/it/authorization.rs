@@ -88,12 +88,12 @@ async fn every_caller_is_told_what_its_cell_says_and_a_refused_one_changes_nothi
         // Those who are refused come first, while there is something to be refused.
         cells.sort_by_key(|(_, expected)| *expected == "ok");
         for (caller, expected) in cells {
-            let before = it.contents().await;
+            let before = it.database.contents().await;
             let message = good_request(rpc, &owner);
             let result = it.call(rpc, message, callers.token(caller, &owner)).await;
             assert_eq!(answer(&result), expected, "{rpc} by {caller}: {result:?}");
             if expected != "ok" {
-                assert_eq!(it.contents().await, before, "{rpc} by {caller}");
+                assert_eq!(it.database.contents().await, before, "{rpc} by {caller}");
             }
         }
     }

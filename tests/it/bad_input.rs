@@ -88,7 +88,7 @@ fn every_field_of_every_request_has_limits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_limit_broken_alone_is_named_alone_and_no_statement_is_sent() {
     let world = World::new().await;
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for (rpc, path, values) in LIMITS {
         for value in values() {
             let message = world.request(rpc, &[(path, &value)]);
@@ -98,13 +98,13 @@ async fn each_limit_broken_alone_is_named_alone_and_no_statement_is_sent() {
             assert_eq!(named, [*path], "{rpc} with {value:?}");
         }
     }
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_limits_broken_at_once_are_named_in_one_answer() {
     let world = World::new().await;
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for (rpc, _) in rpcs() {
         let mut broken: Vec<(&str, Value)> = Vec::new();
         for (_, path, values) in LIMITS.iter().filter(|limit| limit.0 == rpc) {
@@ -122,13 +122,13 @@ async fn all_limits_broken_at_once_are_named_in_one_answer() {
             assert!(status.message().contains(field), "{}", status.message());
         }
     }
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_without_a_field_that_is_required_name_it() {
     let world = World::new().await;
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for (rpc, required) in [
         ("Auth/Register", &["login", "password"][..]),
         ("Auth/Authenticate", &["login", "device"]),
@@ -148,7 +148,7 @@ async fn requests_without_a_field_that_is_required_name_it() {
         let status = world.refused(rpc, Vec::new()).await;
         assert_eq!(violated_fields(&status), required, "{rpc}");
     }
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

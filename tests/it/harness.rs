@@ -4,6 +4,7 @@
 mod cluster;
 mod database;
 pub mod http2;
+mod inspect;
 pub mod process;
 mod raw;
 mod requests;
@@ -35,6 +36,10 @@ use tonic_types::StatusExt;
 
 pub use cluster::OwnCluster;
 pub use database::Database;
+pub use inspect::{
+    END_REUSED, PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once,
+    refresh_in_a_race, says_when_to_retry,
+};
 pub use raw::rpcs;
 pub use requests::{NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask};
 pub use wire::{Field, Value, fields, set};
@@ -257,7 +262,8 @@ async fn connect(address: &str) -> Channel {
     endpoint.connect().await.expect("the listener is bound")
 }
 
-fn config(url: &str, options: &[&str]) -> Serve {
+/// The configuration of a server: the options of `rollcall serve`.
+pub fn config(url: &str, options: &[&str]) -> Serve {
     let key = MASTER_KEY.expose();
     let defaults = [
         ("--database-url", url),

@@ -90,7 +90,7 @@ async fn change_keeps_the_session_that_asks_and_ends_all_others() {
 async fn change_without_the_current_password_is_refused_and_changes_nothing() {
     let it = Harness::start().await;
     let ana = it.subject("ana", &[]).await;
-    let before = it.contents().await;
+    let before = it.database.contents().await;
     for wrong in [
         "",
         "not the current one",
@@ -102,7 +102,7 @@ async fn change_without_the_current_password_is_refused_and_changes_nothing() {
         assert_eq!(refused.code(), Code::Unauthenticated);
         assert_eq!(reason(&refused), "INVALID_CREDENTIALS");
     }
-    assert_eq!(it.contents().await, before);
+    assert_eq!(it.database.contents().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,11 +159,11 @@ async fn registered_user_has_no_roles_and_can_sign_in() {
 async fn registration_of_a_login_that_is_taken_is_refused_and_changes_nothing() {
     let it = Harness::with(&["--registration"]).await;
     register(&it, "ana", PASSWORD).await.expect("registers");
-    let before = it.contents().await;
+    let before = it.database.contents().await;
     let taken = register(&it, "ANA", NEXT_PASSWORD)
         .await
         .expect_err("taken");
     assert_eq!(taken.code(), Code::AlreadyExists);
     assert_eq!(reason(&taken), "LOGIN_TAKEN");
-    assert_eq!(it.contents().await, before);
+    assert_eq!(it.database.contents().await, before);
 }

@@ -49,7 +49,7 @@ impl World {
             .filter(|(_, rpc)| !public.iter().any(|name| rpc.ends_with(name)))
             .collect();
         assert!(rpcs.len() >= 13);
-        let before = self.it.statements().await;
+        let before = self.it.database.statements().await;
         for (what, token) in corpus {
             for (request, rpc) in &rpcs {
                 let result = self.it.call(rpc, request.clone(), Some(&token)).await;
@@ -57,7 +57,7 @@ impl World {
                 assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID", "{rpc} of {what}");
             }
         }
-        assert_eq!(self.it.statements().await, before);
+        assert_eq!(self.it.database.statements().await, before);
     }
 
     fn with_header(&self, key: &str, value: Value) -> String {

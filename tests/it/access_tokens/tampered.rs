@@ -140,7 +140,7 @@ async fn token_whose_parts_are_not_its_own_or_not_three_is_refused() {
 async fn token_cut_anywhere_or_with_any_character_changed_is_refused() {
     let world = World::new().await;
     let token = &world.admin.access_token;
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for at in 0..token.len() {
         let (head, rest) = token.split_at(at);
         let changed = |to: &str| format!("{head}{to}{}", &rest[1..]);
@@ -161,7 +161,7 @@ async fn token_cut_anywhere_or_with_any_character_changed_is_refused() {
             assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID", "{bad}");
         }
     }
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
 }
 
 /// The names of the claims that an access token has.

@@ -9,14 +9,14 @@ use crate::harness::{Value, good_request, reason, rpcs, set};
 #[tokio::test(flavor = "multi_thread")]
 async fn message_over_64_kib_is_refused_and_no_statement_is_sent() {
     let world = World::new().await;
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for (rpc, _) in rpcs() {
         let status = world
             .refused(&rpc, padded(&world, &rpc, 64 * 1024 + 1))
             .await;
         assert!(status.message().contains("65536"), "{}", status.message());
     }
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
 
     let largest = padded(&world, "Auth/ListMySessions", 64 * 1024);
     let token = Some(world.admin.access_token.as_str());
@@ -27,7 +27,7 @@ async fn message_over_64_kib_is_refused_and_no_statement_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn message_that_cannot_be_decoded_is_refused_and_no_statement_is_sent() {
     let world = World::new().await;
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for (rpc, _) in rpcs() {
         for garbage in [
             // A tag without its value, wire types that do not exist, a length beyond
@@ -44,13 +44,13 @@ async fn message_that_cannot_be_decoded_is_refused_and_no_statement_is_sent() {
             world.refused(&rpc, message).await;
         }
     }
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn text_that_is_not_utf8_is_refused_and_neither_shown_nor_sent_to_the_database() {
     let world = World::new().await;
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for (rpc, path) in [
         ("Auth/Register", "login"),
         ("Auth/Register", "password"),
@@ -74,13 +74,13 @@ async fn text_that_is_not_utf8_is_refused_and_neither_shown_nor_sent_to_the_data
             assert!(!status.message().contains("secret"), "{}", status.message());
         }
     }
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn body_that_is_not_framed_as_grpc_has_it_is_refused_and_no_statement_is_sent() {
     let world = World::new().await;
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for (what, body) in [
         ("no message", Body::empty()),
         ("half a header", text("\0\0\0")),
@@ -92,7 +92,7 @@ async fn body_that_is_not_framed_as_grpc_has_it_is_refused_and_no_statement_is_s
         assert_eq!(status.code(), Code::InvalidArgument, "{what}: {status:?}");
         assert_eq!(reason(&status), "INVALID_ARGUMENT", "{what}");
     }
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
 }
 
 /// A request with a field that no message has, so that it has this length.

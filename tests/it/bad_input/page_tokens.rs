@@ -72,7 +72,7 @@ async fn page_token_of_another_list_or_filter_is_refused_and_no_statement_is_sen
     for own in [&tokens.sessions, &tokens.users, &tokens.mine] {
         assert!(!own.is_empty(), "each list goes on");
     }
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     for (rpc, elsewhere) in [
         ("Auth/ListMySessions", &tokens.sessions),
         ("Auth/ListMySessions", &tokens.users),
@@ -91,7 +91,7 @@ async fn page_token_of_another_list_or_filter_is_refused_and_no_statement_is_sen
     let other_filter = sessions(&world, of_client("other"), &tokens.sessions).await;
     let other_filter = other_filter.expect_err("another filter");
     assert_eq!(violated_fields(&other_filter), ["page_token"]);
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
     let same = sessions(&world, of_client("test"), &tokens.sessions).await;
     same.expect("the list it came from");
 }
@@ -100,11 +100,11 @@ async fn page_token_of_another_list_or_filter_is_refused_and_no_statement_is_sen
 async fn page_token_of_another_users_own_sessions_is_refused_and_no_statement_is_sent() {
     let world = World::new().await;
     let mine = Value::from(tokens(&world).await.mine.as_str());
-    let before = world.it.statements().await;
+    let before = world.it.database.statements().await;
     let request = world.request("Auth/ListMySessions", &[("page_token", &mine)]);
     let status = world.refused("Auth/ListMySessions", request.clone()).await;
     assert_eq!(violated_fields(&status), ["page_token"]);
-    assert_eq!(world.it.statements().await, before);
+    assert_eq!(world.it.database.statements().await, before);
     let token = Some(world.subject.phone.access_token.as_str());
     let own = world.it.call("Auth/ListMySessions", request, token).await;
     own.expect("any session of the same user");

@@ -14,7 +14,7 @@ use prost::{
     bytes::{Buf, BufMut},
 };
 
-use super::{Harness, Replica};
+use super::Replica;
 
 impl Replica {
     /// Calls `SERVICE/METHOD` of the package with an encoded message.
@@ -34,27 +34,6 @@ impl Replica {
         client.ready().await.expect("the channel is open");
         let reply = client.unary(request, path, Bytes).await?;
         Ok(reply.into_inner())
-    }
-}
-
-impl Harness {
-    /// How many statements the service has sent to this database, without those that
-    /// ask whether it is there.
-    pub async fn statements(&self) -> i64 {
-        let query = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements \
-             WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-             AND query NOT LIKE '%pg_stat_statements%' AND query NOT ILIKE 'SET %' \
-             AND query !~* '^select (now\\(\\)|current_timestamp)$'";
-        self.scalar(query).await
-    }
-
-    /// Everything that the database knows of users and sessions.
-    pub async fn contents(&self) -> String {
-        let query = "SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM (\
-             SELECT users::text AS line FROM users UNION ALL \
-             SELECT user_logins::text FROM user_logins UNION ALL \
-             SELECT sessions::text FROM sessions) AS lines";
-        self.scalar(query).await
     }
 }
 

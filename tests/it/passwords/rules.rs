@@ -181,17 +181,17 @@ async fn shortest_password_is_configurable_for_every_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_password_leaves_everything_as_it_was() {
     let world = World::with(&[]).await;
-    let before = world.it.contents().await;
+    let before = world.it.database.contents().await;
     for way in ["Register", "CreateUser"] {
         world.refuses(way, "Password12345678!").await;
     }
-    assert_eq!(world.it.contents().await, before);
+    assert_eq!(world.it.database.contents().await, before);
     register(&world.it, "ana", PASSWORD)
         .await
         .expect("registers");
     let caller = world.it.sign_in("ana").await;
-    let before = world.it.contents().await;
+    let before = world.it.database.contents().await;
     let refused = change(&world.it, &caller, PASSWORD, "Password12345678!").await;
     assert_eq!(reason(&refused.expect_err("guessable")), "INVALID_ARGUMENT");
-    assert_eq!(world.it.contents().await, before);
+    assert_eq!(world.it.database.contents().await, before);
 }

@@ -1,0 +1,216 @@
+//! What the tests see and arrange in a database by SQL, and refreshes by the dozen.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::join_all;
+use rollcall::proto::v1;
+use tonic::Status;
+use tonic_types::StatusExt;
+
+use super::{Database, Replica, SignedIn};
+
+/// How the statements begin that rotate, revoke, and end a session after a reuse.
+pub const ROTATE: &str = "UPDATE sessions AS s SET generation";
+pub const REVOKE: &str = "UPDATE \"sessions\" SET \"revoked_at\"";
+pub const END_REUSED: &str = "WITH ended AS (UPDATE sessions";
+
+/// The options of a server that waits as long as a test holds a lock.
+pub const PATIENT: [&str; 6] = [
+    "--statement-timeout",
+    "60s",
+    "--connection-timeout",
+    "60s",
+    "--request-timeout",
+    "60s",
+];
+
+/// How long a condition may take to come true before the test is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Database {
+    /// The row of a session as one text: two are equal where nothing was changed.
+    pub async fn session(&self, session_id: &str) -> String {
+        self.text(&format!(
+            "SELECT s::text FROM sessions s WHERE id = '{session_id}'"
+        ))
+        .await
+    }
+
+    /// The generation of a session, and why it was ended.
+    pub async fn standing(&self, session_id: &str) -> (i64, Option<String>) {
+        let query =
+            format!("SELECT generation, end_reason FROM sessions WHERE id = '{session_id}'");
+        let rows = self.sql(&query).await;
+        assert_eq!(rows.len(), 1, "{query}");
+        (rows[0].get(0), rows[0].get(1))
+    }
+
+    /// Makes the last refresh of a session `by` older, as `"100 s"`.
+    pub async fn age(&self, session_id: &str, by: &str) {
+        self.sql(&format!(
+            "UPDATE sessions SET rotated_at = rotated_at - interval '{by}' \
+             WHERE id = '{session_id}'"
+        ))
+        .await;
+    }
+
+    /// Takes back the last refresh of a session, as a failover to a standby that lags
+    /// does. `parent` is the commitment before the one that comes back, where there is
+    /// one.
+    pub async fn lose_commit(&self, session_id: &str, parent: Option<[u8; 16]>) {
+        let client = self.connect().await;
+        let update = format!(
+            "UPDATE sessions SET generation = generation - 1, h_current = h_previous, \
+             h_previous = $1 WHERE id = '{session_id}' AND generation > 0"
+        );
+        let parent = parent.as_ref().map(<[u8; 16]>::as_slice);
+        let updated = client.execute(&update, &[&parent]).await;
+        assert_eq!(updated.expect("updates"), 1);
+    }
+
+    /// Everything that the service keeps, as one text.
+    pub async fn contents(&self) -> String {
+        let tables = [
+            "users",
+            "user_logins",
+            "sessions",
+            "audit_events",
+            "signing_keys",
+        ];
+        let rows = tables.map(|table| format!("SELECT '{table}' || t::text AS r FROM {table} t"));
+        let rows = rows.join(" UNION ALL ");
+        self.text(&format!(
+            "SELECT coalesce(string_agg(r, E'\\n' ORDER BY r), '') FROM ({rows}) AS all_rows"
+        ))
+        .await
+    }
+
+    /// How many statements calls have sent to this database: not the server's pings,
+    /// and not what sets up a connection.
+    pub async fn statements(&self) -> i64 {
+        let rows = self
+            .sql(
+                "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
+                 JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
+                 AND s.query !~ '^(SET |SELECT CURRENT_TIMESTAMP$)' \
+                 AND s.query !~ 'pg_stat_statements|pg_type'",
+            )
+            .await;
+        rows[0].get(0)
+    }
+
+    /// Waits until a condition, an SQL expression, is true.
+    pub async fn until(&self, condition: &str) {
+        let client = self.connect().await;
+        let query = format!("SELECT {condition}");
+        let come_true = async {
+            while !client
+                .query_one(&query, &[])
+                .await
+                .unwrap_or_else(|error| panic!("{query}: {error:?}"))
+                .get::<_, bool>(0)
+            {}
+        };
+        let waited = tokio::time::timeout(PATIENCE, come_true).await;
+        assert!(waited.is_ok(), "never came true: {condition}");
+    }
+
+    /// Waits until so many statements of the server, which begin as given, wait for a
+    /// lock.
+    pub async fn until_blocked(&self, statement: &str, count: u32) {
+        let blocked = running(statement, "AND wait_event_type = 'Lock'");
+        self.until(&format!("{blocked} >= {count}")).await;
+    }
+
+    /// Waits until no statement of the server that begins as given is under way.
+    pub async fn until_done(&self, statement: &str) {
+        self.until(&format!("{} = 0", running(statement, ""))).await;
+    }
+
+    /// A transaction that holds the lock of a session's row until it is committed.
+    pub async fn lock_session(&self, session_id: &str) -> Lock {
+        let query = format!("SELECT id FROM sessions WHERE id = '{session_id}'");
+        Lock(self.lock(&query).await)
+    }
+
+    async fn text(&self, query: &str) -> String {
+        let rows = self.sql(query).await;
+        assert_eq!(rows.len(), 1, "{query}");
+        rows[0].get(0)
+    }
+}
+
+fn running(statement: &str, and: &str) -> String {
+    format!(
+        "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND state = 'active' AND starts_with(query, '{statement}') {and})"
+    )
+}
+
+/// A lock that is held.
+pub struct Lock(tokio_postgres::Client);
+
+impl Lock {
+    pub async fn release(self) {
+        self.0.batch_execute("COMMIT").await.expect("commits");
+    }
+}
+
+/// Refreshes one token once for each `request_id`, all at once, through `replicas` in
+/// turn.
+pub async fn refresh_at_once(
+    replicas: &[&Replica],
+    refresh_token: &str,
+    request_ids: &[String],
+) -> Vec<Result<v1::RefreshResponse, Status>> {
+    let replicas = replicas.iter().cycle();
+    let calls = request_ids
+        .iter()
+        .zip(replicas)
+        .map(|(id, replica)| replica.refresh(refresh_token, id));
+    join_all(calls).await
+}
+
+/// [`refresh_at_once`] with several rotations inside of the database before the first
+/// is done.
+pub async fn refresh_in_a_race(
+    database: &Database,
+    replicas: &[&Replica],
+    session: &SignedIn,
+    request_ids: &[String],
+) -> Vec<Result<v1::RefreshResponse, Status>> {
+    let lock = database.lock_session(&session.session_id).await;
+    let start = async {
+        database.until_blocked(ROTATE, 6).await;
+        lock.release().await;
+    };
+    let refreshes = refresh_at_once(replicas, &session.refresh_token, request_ids);
+    tokio::join!(refreshes, start).0
+}
+
+/// The `end_reason` of an error that says that a session has ended.
+pub fn end_reason(status: &Status) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info().expect("every error has ErrorInfo");
+    assert_eq!(info.reason, "SESSION_ENDED", "{status:?}");
+    info.metadata
+        .get("end_reason")
+        .expect("an end_reason")
+        .clone()
+}
+
+/// Whether an error says when to try again.
+pub fn says_when_to_retry(status: &Status) -> bool {
+    let details = status.get_error_details();
+    details
+        .retry_info()
+        .is_some_and(|info| info.retry_delay.is_some())
+}
+
+/// The 16 bytes of `h` in the text of a refresh token.
+pub fn commitment(refresh_token: &str) -> [u8; 16] {
+    let bytes = URL_SAFE_NO_PAD.decode(&refresh_token["rcr_".len()..]);
+    let bytes = bytes.expect("base64url");
+    bytes[38..54].try_into().expect("16 bytes")
+}
