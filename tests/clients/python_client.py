@@ -86,7 +86,8 @@ def refused(code, reason, **metadata):
     check("the domain and reason", (info.domain, info.reason), ("rollcall", reason))
     for key, value in metadata.items():
         check(f"the metadata {key}", info.metadata[key], value)
-    check("whether there is a request_id", bool(info.metadata["request_id"]), True)
+    request = detail(caught[0], error_details_pb2.RequestInfo)
+    check("whether there is a request_id", bool(request.request_id), True)
 
 
 def bearer(reply):
