@@ -20,6 +20,7 @@ fi
 if [[ ! -x $tools/venv/bin/pip ]]; then
   python3 -m venv "$tools/venv"
 fi
-"$tools/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+# Not the program pip, which names its Python by a path that a moved clone breaks.
+"$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
 
 export PATH="$buf/node_modules/.bin:$grpcurl:$tools/venv/bin:$PATH"

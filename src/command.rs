@@ -1,5 +1,6 @@
 //! What the commands do.
 
+mod dev;
 mod serve;
 mod user;
 
@@ -21,7 +22,7 @@ use crate::{
 pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Serve(config) => runtime()?.block_on(serve::serve(*config)),
-        Command::Dev(_dev) => Ok(()),
+        Command::Dev(options) => dev::dev(&options),
         Command::Migrate(database) => runtime()?.block_on(async {
             let migrated = store::migrate(&database.database_url).await?;
             for name in &migrated {

@@ -1,16 +1,20 @@
 //! The command line; every option is an environment variable as well.
 
+mod address;
 mod check;
 mod options;
+mod silent;
 
+pub use address::ListenAddress;
 pub use check::Error;
-pub use options::{DatabaseOptions, HashingArgs, IdentityOptions, ListenOptions, MasterKeyOptions};
+pub use options::{
+    ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, MasterKeyOptions,
+    PasswordOptions,
+};
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::server::ListenAddress;
 
 /// A gRPC identity service in which every device has a session of its own.
 ///
@@ -22,16 +26,28 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
-    /// What to log: a level, or levels per module (`info,rollcall=debug`).
+    /// What to log: a level, or levels per module (`info,rollcall=debug`). Default:
+    /// `info`, and `warn` where there is a screen to keep clear, in `dev`.
     #[arg(
         long,
         env = "ROLLCALL_LOG",
-        default_value = "info",
         global = true,
         value_name = "FILTER",
         display_order = 900
     )]
-    pub log: String,
+    pub log: Option<String>,
+}
+
+impl Cli {
+    /// What to log.
+    #[must_use]
+    pub fn log_filter(&self) -> &str {
+        let default = match self.command {
+            Command::Dev(_) => "warn",
+            _ => "info",
+        };
+        self.log.as_deref().unwrap_or(default)
+    }
 }
 
 /// What to do.
@@ -58,6 +74,10 @@ pub struct Serve {
     #[command(flatten)]
     pub database: DatabaseOptions,
 
+    /// The connections to it.
+    #[command(flatten)]
+    pub connections: ConnectionOptions,
+
     /// Refuses to start on an old schema, instead of migrating it.
     #[arg(long, env = "ROLLCALL_NO_MIGRATE")]
     pub no_migrate: bool,
@@ -74,16 +94,22 @@ pub struct Serve {
     #[command(flatten)]
     pub identity: IdentityOptions,
 
-    /// Password hashing.
+    /// Passwords.
     #[command(flatten)]
-    pub hashing: HashingArgs,
+    pub password: PasswordOptions,
 }
 
 /// The options of `rollcall dev`.
 #[derive(Clone, Debug, Args)]
 pub struct Dev {
     /// Where to listen: HOST:PORT, or unix:PATH.
-    #[arg(long, env = "ROLLCALL_LISTEN", default_value = "127.0.0.1:50051")]
+    // Not ROLLCALL_LISTEN: nothing that was set for `serve` is meant for this.
+    #[arg(
+        long,
+        env = "ROLLCALL_DEV_LISTEN",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDRESS"
+    )]
     pub listen: ListenAddress,
 
     /// Where to keep the database, the master key and the passwords. Default: a folder
@@ -128,4 +154,8 @@ pub struct CreateUser {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseOptions,
+
+    /// Which passwords can be set, and how they are hashed.
+    #[command(flatten)]
+    pub password: PasswordOptions,
 }

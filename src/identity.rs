@@ -19,7 +19,6 @@ pub use caller::Caller;
 pub use error::Error;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use refresh::Refresh;
-pub use sessions::SeenSession;
 pub use sign_in::SignIn;
 pub use users::{NewUser, create_user};
 
@@ -52,7 +51,7 @@ pub struct Settings {
     /// For how long a refresh with a `request_id` can be repeated.
     pub replay_window: Duration,
     /// For how long a refresh without one can be repeated.
-    pub leeway: Duration,
+    pub replay_leeway: Duration,
     /// How long ago a user may have signed in to end other sessions.
     pub recent_sign_in: Duration,
     /// Whether anybody can register.
@@ -88,7 +87,7 @@ pub struct Granted {
 }
 
 impl Identity {
-    /// The service over a pool. It answers [`Error::NotReady`] to what needs an
+    /// The service over a pool. It answers [`Error::NotReady`] to what makes or takes an
     /// access token until [`Identity::load_signing_keys`] has succeeded.
     #[must_use]
     pub fn new(
@@ -113,8 +112,7 @@ impl Identity {
     ///
     /// When the database cannot be asked, or the master key does not open the key.
     pub async fn load_signing_keys(&self) -> Result<(), Error> {
-        let mut conn = self.0.pool.get().await?;
-        self.0.signing_keys.load(&mut conn).await
+        self.0.signing_keys.load(&self.0.pool).await
     }
 
     /// What the flows hold to.
@@ -129,10 +127,11 @@ impl Identity {
         &self.0.pool
     }
 
-    /// The key that page tokens are made with.
+    /// The tag of a page token, 16 bytes, so that one from elsewhere is refused before
+    /// any query.
     #[must_use]
-    pub fn page_key(&self) -> &PageKey {
-        &self.0.page_key
+    pub fn page_tag(&self, message: &[u8]) -> [u8; 16] {
+        self.0.page_key.tag(message)
     }
 }
 

@@ -3,18 +3,18 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use rollcall::{command, config::Cli, store, telemetry};
+use rollcall::{command, config::Cli, error_chain, telemetry};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = telemetry::start(&cli.log) {
+    if let Err(error) = telemetry::start(cli.log_filter()) {
         eprintln!("rollcall: --log: {error}");
         return ExitCode::FAILURE;
     }
     match command::run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rollcall: {}", store::chain(error.as_ref()));
+            eprintln!("rollcall: {}", error_chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -3,14 +3,15 @@
 mod call;
 mod health;
 mod listen;
+mod opening;
 mod startup;
 
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io};
 
 use tonic::transport::server::Router;
 
 use crate::{
-    config::Serve,
+    config::{ListenAddress, Serve},
     grpc::{AuthService, SessionAdminService, UserAdminService},
     identity::{self, Identity, password::PasswordHasher},
     proto::{
@@ -23,8 +24,8 @@ use crate::{
     store::{self, Pool},
 };
 use call::CallLayer;
-use health::Health;
-pub use listen::{ListenAddress, Listener};
+use health::{Health, Readiness};
+use listen::Listener;
 
 /// The largest message that is read, in bytes: many times what any request needs.
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -75,6 +76,7 @@ pub struct Server {
     config: Serve,
     listener: Listener,
     identity: Identity,
+    readiness: Readiness,
 }
 
 impl Server {
@@ -86,16 +88,17 @@ impl Server {
     pub async fn bind(config: Serve) -> Result<Self, Error> {
         config.validate()?;
         let identity = identity(&config)?;
-        let listener = Listener::bind(&config.listen.listen)
+        let listener = Listener::bind(&config.listen.address)
             .await
             .map_err(|source| Error::Listen {
-                address: config.listen.listen.clone(),
+                address: config.listen.address.clone(),
                 source,
             })?;
         Ok(Self {
             config,
             listener,
             identity,
+            readiness: Readiness::default(),
         })
     }
 
@@ -111,6 +114,12 @@ impl Server {
         &self.identity
     }
 
+    /// Completes once calls are answered, by [`Server::run`].
+    pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let readiness = self.readiness.clone();
+        async move { readiness.wait().await }
+    }
+
     /// Answers until `shutdown` completes; then says NOT_SERVING, pauses, and drains.
     /// Health is answered at once, the rest once the database is ready.
     ///
@@ -118,13 +127,16 @@ impl Server {
     ///
     /// When the database cannot be made ready by waiting.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let (health, health_service) = Health::new().await;
+        let (health, health_service) = Health::new(self.readiness.clone()).await;
+        let health_service = health_service.max_decoding_message_size(MAX_MESSAGE);
         let router = self.router(&health)?.add_service(health_service);
-        let drain = Drain::of(&self.config);
+        let pause = *self.config.listen.drain_pause;
+        let limit = *self.config.listen.drain_limit;
         tracing::info!(address = %self.listener.address(), "listening");
 
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let serving = self.listener.serve(router, async {
+        let silence = *self.config.listen.keepalive_timeout;
+        let serving = self.listener.serve(router, silence, async {
             let _ = stopped.await;
         });
         tokio::pin!(serving);
@@ -139,11 +151,11 @@ impl Server {
         tracing::info!("shutting down");
         health.stop().await;
         let drained = async {
-            tokio::time::sleep(drain.pause).await;
+            tokio::time::sleep(pause).await;
             health.end_watches().await;
             let _ = stop.send(());
         };
-        let finished = tokio::time::timeout(drain.pause + drain.limit, async {
+        let finished = tokio::time::timeout(pause + limit, async {
             tokio::join!(&mut serving, drained).0
         });
         match finished.await {
@@ -156,7 +168,7 @@ impl Server {
 
     fn router(&self, health: &Health) -> Result<Router<CallStack>, Error> {
         let listen = &self.config.listen;
-        let call = CallLayer::new(health.readiness(), listen.request_timeout);
+        let call = CallLayer::new(health.readiness(), *listen.request_timeout);
         let v1 = reflection().build_v1().map_err(Error::Reflection)?;
         let v1alpha = reflection().build_v1alpha().map_err(Error::Reflection)?;
         let identity = &self.identity;
@@ -165,8 +177,8 @@ impl Server {
             .http2_max_header_list_size(MAX_HEADERS)
             .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
             .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
-            .http2_keepalive_interval(Some(listen.keepalive_interval))
-            .http2_keepalive_timeout(Some(listen.keepalive_timeout))
+            .http2_keepalive_interval(Some(*listen.keepalive_interval))
+            .http2_keepalive_timeout(Some(*listen.keepalive_timeout))
             .layer(call)
             .add_service(
                 AuthServer::new(AuthService::new(identity.clone()))
@@ -180,37 +192,21 @@ impl Server {
                 UserAdminServer::new(UserAdminService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
             )
-            .add_service(v1)
-            .add_service(v1alpha))
+            .add_service(v1.max_decoding_message_size(MAX_MESSAGE))
+            .add_service(v1alpha.max_decoding_message_size(MAX_MESSAGE)))
     }
 }
 
 type CallStack = tower::layer::util::Stack<CallLayer, tower::layer::util::Identity>;
 
-/// How the server ends.
-struct Drain {
-    pause: Duration,
-    limit: Duration,
-}
-
-impl Drain {
-    fn of(config: &Serve) -> Self {
-        Self {
-            pause: config.listen.drain_pause,
-            limit: config.listen.drain_limit,
-        }
-    }
-}
-
 fn identity(config: &Serve) -> Result<Identity, Error> {
-    let pool = Pool::new(
-        &config.database.database_url,
-        &config.database.pool_options(),
-    )?;
-    let hasher = PasswordHasher::new(config.hashing.options()).map_err(Error::Hasher)?;
+    let pool = Pool::new(&config.database.database_url, &config.connections.pool())?;
+    let hasher = PasswordHasher::new(config.password.hashing()).map_err(Error::Hasher)?;
     let master_key = config.master_key.load()?;
     Ok(Identity::new(
-        config.identity.settings(),
+        config
+            .identity
+            .settings(config.password.password_min_characters),
         pool,
         hasher,
         &master_key,

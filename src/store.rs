@@ -6,9 +6,11 @@
 
 mod connect;
 mod conninfo;
+mod database;
 mod database_url;
 mod error;
 pub mod migrations;
+mod page;
 mod pool;
 mod retry;
 mod schema;
@@ -21,12 +23,14 @@ mod test_server;
 mod tls;
 pub mod users;
 
-pub use database_url::{DatabaseUrl, DatabaseUrlParser, InvalidDatabaseUrl};
+pub use database::create_database;
+pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use diesel_async::AsyncPgConnection;
-pub use error::{Error, chain};
+pub use error::Error;
 pub use migrations::{migrate, pending};
+pub use page::Page;
 pub use pool::{Connection, Pool, PoolOptions};
-pub use retry::retry_conflicts;
+pub use retry::Step;
 
 use diesel_async::RunQueryDsl;
 

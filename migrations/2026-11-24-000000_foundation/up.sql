@@ -33,7 +33,7 @@ CREATE TABLE sessions (
     id                  uuid        NOT NULL,
     client_id           text        NOT NULL,
     device_id           text,
-    device_name         text        NOT NULL,
+    display_name         text        NOT NULL,
     user_agent          text        NOT NULL,
     ip_address          inet,
     created_at          timestamptz NOT NULL,

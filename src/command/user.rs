@@ -1,6 +1,6 @@
 //! `rollcall user create`: the first operator, before there is one to ask.
 
-use std::{error::Error, io};
+use std::{error::Error, io, num::NonZeroUsize, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
@@ -8,16 +8,20 @@ use zeroize::Zeroizing;
 use super::print_line;
 use crate::{
     config::CreateUser,
-    identity::{
-        NewUser, create_user,
-        password::{HashingOptions, PasswordHasher},
-    },
+    identity::{NewUser, create_user, password::PasswordHasher},
     model::{
         login::Login,
-        password::{Password, PasswordPolicy},
+        password::Password,
         role::{ADMIN, Roles},
     },
-    store::Pool,
+    store::{Pool, PoolOptions},
+};
+
+/// What one statement needs.
+const ONE_CONNECTION: PoolOptions = PoolOptions {
+    max_connections: NonZeroUsize::MIN,
+    statement_timeout: Duration::from_secs(10),
+    connection_timeout: Duration::from_secs(10),
 };
 
 pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
@@ -28,13 +32,12 @@ pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
         generate_password()?
     };
     let typed = Password::new(&password)?;
-    PasswordPolicy::default().check(&typed, &[&options.login])?;
-
-    let pool = Pool::new(
-        &options.database.database_url,
-        &options.database.pool_options(),
-    )?;
-    let hasher = PasswordHasher::new(HashingOptions::default())?;
+    let policy = options.password.password_min_characters;
+    policy.check(&typed, &[&options.login])?;
+    let hashing = options.password.hashing();
+    hashing.validate()?;
+    let hasher = PasswordHasher::new(hashing)?;
+    let pool = Pool::new(&options.database.database_url, &ONE_CONNECTION)?;
     let roles = if options.admin {
         vec![ADMIN.to_owned()]
     } else {

@@ -56,25 +56,26 @@ impl Serve {
     ///
     /// The first that does not.
     pub fn validate(&self) -> Result<(), Error> {
+        self.validate_connections()?;
         self.validate_listen()?;
         self.validate_lifetimes()?;
-        self.hashing.options().validate()?;
+        self.password.hashing().validate()?;
         let identity = &self.identity;
         let names = [
             ("--issuer", &identity.issuer),
             ("--audience", &identity.audience),
         ];
         for (option, name) in names {
-            require(!name.is_empty(), option, "a name")?;
+            require(!name.is_empty(), option, "not empty")?;
         }
         Ok(())
     }
 
     fn validate_lifetimes(&self) -> Result<(), Error> {
         let identity = &self.identity;
-        let access = identity.access_token_lifetime;
-        let idle = identity.session_idle_lifetime;
-        let absolute = identity.session_absolute_lifetime;
+        let access = *identity.access_token_lifetime;
+        let idle = *identity.session_idle_lifetime;
+        let absolute = *identity.session_absolute_lifetime;
         require(
             (SECOND..=DAY).contains(&access),
             "--access-token-lifetime",
@@ -97,41 +98,51 @@ impl Serve {
         )?;
         // A repetition answers with the first answer's access token, which must live.
         require(
-            identity.replay_window < access,
+            *identity.replay_window < access,
             "--replay-window",
             "shorter than --access-token-lifetime",
         )?;
         require(
-            identity.replay_leeway <= identity.replay_window,
+            *identity.replay_leeway <= *identity.replay_window,
             "--replay-leeway",
             "no longer than --replay-window",
+        )?;
+        require(
+            *identity.recent_sign_in <= absolute,
+            "--recent-sign-in",
+            "no longer than --session-absolute-lifetime",
         )
+    }
+
+    fn validate_connections(&self) -> Result<(), Error> {
+        let connections = &self.connections;
+        require(
+            connections.max_connections.get() >= 2,
+            "--max-connections",
+            "at least 2",
+        )?;
+        require_time("--statement-timeout", connections.statement_timeout)?;
+        require_time("--connection-timeout", connections.connection_timeout)
     }
 
     fn validate_listen(&self) -> Result<(), Error> {
         let listen = &self.listen;
         require(
-            self.database.max_connections.get() >= 2,
-            "--max-connections",
-            "at least 2",
-        )?;
-        require(
             listen.max_concurrent_streams >= 1,
             "--max-concurrent-streams",
             "at least 1",
         )?;
-        for (option, time) in [
-            ("--request-timeout", listen.request_timeout),
-            ("--keepalive-interval", listen.keepalive_interval),
-            ("--keepalive-timeout", listen.keepalive_timeout),
-            ("--statement-timeout", self.database.statement_timeout),
-            ("--connection-timeout", self.database.connection_timeout),
-        ] {
-            let limit = Duration::from_millis(10)..=DAY;
-            require(limit.contains(&time), option, "10ms to 1day")?;
-        }
-        Ok(())
+        require_time("--request-timeout", listen.request_timeout)?;
+        require_time("--keepalive-interval", listen.keepalive_interval)?;
+        require_time("--keepalive-timeout", listen.keepalive_timeout)?;
+        require(*listen.drain_pause <= DAY, "--drain-pause", "at most 1day")?;
+        require(*listen.drain_limit <= DAY, "--drain-limit", "at most 1day")
     }
+}
+
+fn require_time(option: &'static str, time: humantime::Duration) -> Result<(), Error> {
+    let limit = Duration::from_millis(10)..=DAY;
+    require(limit.contains(&*time), option, "10ms to 1day")
 }
 
 fn require(holds: bool, option: &'static str, limit: &'static str) -> Result<(), Error> {

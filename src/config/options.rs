@@ -1,76 +1,81 @@
 //! The options, by subject.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
-use humantime::parse_duration;
+use humantime::Duration;
 
-use super::check::Error;
+use super::{ListenAddress, check::Error, silent::silent};
 use crate::{
     identity::{MasterKey, Settings, password::HashingOptions},
     model::password::PasswordPolicy,
-    server::ListenAddress,
     store::{DatabaseUrl, PoolOptions},
 };
 
 /// The database.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Database")]
 pub struct DatabaseOptions {
-    /// The Postgres to use, as libpq writes it: postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        value_name = "URL",
-        help_heading = "Database"
-    )]
+    /// The Postgres to use, as libpq writes it:
+    /// postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", value_parser = silent::<DatabaseUrl>())]
     pub database_url: DatabaseUrl,
+}
 
+/// The connections to the database.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub struct ConnectionOptions {
     /// The most connections to the database.
     #[arg(
         long,
         env = "ROLLCALL_MAX_CONNECTIONS",
         default_value = "16",
-        value_name = "N",
-        help_heading = "Database"
+        value_name = "N"
     )]
     pub max_connections: NonZeroUsize,
 
     /// How long one statement may take.
-    #[arg(long, env = "ROLLCALL_STATEMENT_TIMEOUT", default_value = "5s", value_parser = parse_duration, value_name = "TIME", help_heading = "Database")]
+    #[arg(
+        long,
+        env = "ROLLCALL_STATEMENT_TIMEOUT",
+        default_value = "5s",
+        value_name = "TIME"
+    )]
     pub statement_timeout: Duration,
 
     /// How long a call waits for a connection.
-    #[arg(long, env = "ROLLCALL_CONNECTION_TIMEOUT", default_value = "5s", value_parser = parse_duration, value_name = "TIME", help_heading = "Database")]
+    #[arg(
+        long,
+        env = "ROLLCALL_CONNECTION_TIMEOUT",
+        default_value = "5s",
+        value_name = "TIME"
+    )]
     pub connection_timeout: Duration,
 }
 
-impl DatabaseOptions {
+impl ConnectionOptions {
     /// The options of the pool.
     #[must_use]
-    pub fn pool_options(&self) -> PoolOptions {
+    pub fn pool(&self) -> PoolOptions {
         PoolOptions {
             max_connections: self.max_connections,
-            statement_timeout: self.statement_timeout,
-            checkout_timeout: self.connection_timeout,
+            statement_timeout: *self.statement_timeout,
+            connection_timeout: *self.connection_timeout,
         }
     }
 }
 
 /// The master key: from a file or the environment.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Master key")]
 pub struct MasterKeyOptions {
     /// The file that has the master key; or set ROLLCALL_MASTER_KEY to the key itself.
-    #[arg(
-        long,
-        env = "ROLLCALL_MASTER_KEY_FILE",
-        value_name = "FILE",
-        help_heading = "Master key"
-    )]
+    #[arg(long, env = "ROLLCALL_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
 
     /// The key itself. Hidden, since a process list shows a command line.
-    #[arg(long, env = "ROLLCALL_MASTER_KEY", hide = true, hide_env_values = true)]
+    #[arg(long, env = "ROLLCALL_MASTER_KEY", hide = true, hide_env_values = true, conflicts_with = "master_key_file", value_parser = silent::<MasterKey>())]
     pub master_key: Option<MasterKey>,
 }
 
@@ -98,19 +103,24 @@ impl MasterKeyOptions {
 
 /// The listener.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Listener")]
 pub struct ListenOptions {
     /// Where to listen: HOST:PORT, or unix:PATH.
     #[arg(
-        long,
+        long = "listen",
         env = "ROLLCALL_LISTEN",
         default_value = "127.0.0.1:50051",
-        value_name = "ADDRESS",
-        help_heading = "Listener"
+        value_name = "ADDRESS"
     )]
-    pub listen: ListenAddress,
+    pub address: ListenAddress,
 
     /// How long a call may take; a shorter grpc-timeout of the caller counts.
-    #[arg(long, env = "ROLLCALL_REQUEST_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "TIME", help_heading = "Listener")]
+    #[arg(
+        long,
+        env = "ROLLCALL_REQUEST_TIMEOUT",
+        default_value = "10s",
+        value_name = "TIME"
+    )]
     pub request_timeout: Duration,
 
     /// The most calls at once on one connection.
@@ -118,39 +128,55 @@ pub struct ListenOptions {
         long,
         env = "ROLLCALL_MAX_CONCURRENT_STREAMS",
         default_value_t = 200,
-        value_name = "N",
-        help_heading = "Listener"
+        value_name = "N"
     )]
     pub max_concurrent_streams: u32,
 
     /// How often a silent connection is probed.
-    #[arg(long, env = "ROLLCALL_KEEPALIVE_INTERVAL", default_value = "30s", value_parser = parse_duration, value_name = "TIME", help_heading = "Listener")]
+    #[arg(
+        long,
+        env = "ROLLCALL_KEEPALIVE_INTERVAL",
+        default_value = "30s",
+        value_name = "TIME"
+    )]
     pub keepalive_interval: Duration,
 
-    /// How long a probe waits for its answer before the connection is closed.
-    #[arg(long, env = "ROLLCALL_KEEPALIVE_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "TIME", help_heading = "Listener")]
+    /// How long a new connection, or one that is probed, may stay silent before it is
+    /// closed.
+    #[arg(
+        long,
+        env = "ROLLCALL_KEEPALIVE_TIMEOUT",
+        default_value = "10s",
+        value_name = "TIME"
+    )]
     pub keepalive_timeout: Duration,
 
     /// How long health says NOT_SERVING before connections are drained, so that load
     /// balancers see it.
-    #[arg(long, env = "ROLLCALL_DRAIN_PAUSE", default_value = "5s", value_parser = parse_duration, value_name = "TIME", help_heading = "Listener")]
+    #[arg(
+        long,
+        env = "ROLLCALL_DRAIN_PAUSE",
+        default_value = "5s",
+        value_name = "TIME"
+    )]
     pub drain_pause: Duration,
 
     /// How long calls under way may take to end; then the process exits all the same.
-    #[arg(long, env = "ROLLCALL_DRAIN_LIMIT", default_value = "20s", value_parser = parse_duration, value_name = "TIME", help_heading = "Listener")]
+    #[arg(
+        long,
+        env = "ROLLCALL_DRAIN_LIMIT",
+        default_value = "20s",
+        value_name = "TIME"
+    )]
     pub drain_limit: Duration,
 }
 
 /// Tokens, sessions and users.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Tokens, sessions and users")]
 pub struct IdentityOptions {
     /// Who issues the access tokens: the `iss` claim, an https URL of this service.
-    #[arg(
-        long,
-        env = "ROLLCALL_ISSUER",
-        value_name = "URL",
-        help_heading = "Tokens and sessions"
-    )]
+    #[arg(long, env = "ROLLCALL_ISSUER", value_name = "URL")]
     pub issuer: String,
 
     /// For whom the access tokens are: the `aud` claim.
@@ -158,77 +184,102 @@ pub struct IdentityOptions {
         long,
         env = "ROLLCALL_AUDIENCE",
         default_value = "rollcall",
-        value_name = "NAME",
-        help_heading = "Tokens and sessions"
+        value_name = "NAME"
     )]
     pub audience: String,
 
     /// How long an access token lives.
-    #[arg(long, env = "ROLLCALL_ACCESS_TOKEN_LIFETIME", default_value = "10m", value_parser = parse_duration, value_name = "TIME", help_heading = "Tokens and sessions")]
+    #[arg(
+        long,
+        env = "ROLLCALL_ACCESS_TOKEN_LIFETIME",
+        default_value = "10m",
+        value_name = "TIME"
+    )]
     pub access_token_lifetime: Duration,
 
     /// How long a session lives unless it is refreshed.
-    #[arg(long, env = "ROLLCALL_SESSION_IDLE_LIFETIME", default_value = "30days", value_parser = parse_duration, value_name = "TIME", help_heading = "Tokens and sessions")]
+    #[arg(
+        long,
+        env = "ROLLCALL_SESSION_IDLE_LIFETIME",
+        default_value = "30days",
+        value_name = "TIME"
+    )]
     pub session_idle_lifetime: Duration,
 
     /// How long a session lives, however active it is.
-    #[arg(long, env = "ROLLCALL_SESSION_ABSOLUTE_LIFETIME", default_value = "180days", value_parser = parse_duration, value_name = "TIME", help_heading = "Tokens and sessions")]
+    #[arg(
+        long,
+        env = "ROLLCALL_SESSION_ABSOLUTE_LIFETIME",
+        default_value = "180days",
+        value_name = "TIME"
+    )]
     pub session_absolute_lifetime: Duration,
 
     /// For how long a refresh with a request_id can be repeated.
-    #[arg(long, env = "ROLLCALL_REPLAY_WINDOW", default_value = "120s", value_parser = parse_duration, value_name = "TIME", help_heading = "Tokens and sessions")]
+    #[arg(
+        long,
+        env = "ROLLCALL_REPLAY_WINDOW",
+        default_value = "120s",
+        value_name = "TIME"
+    )]
     pub replay_window: Duration,
 
     /// For how long a refresh without a request_id can be repeated.
-    #[arg(long, env = "ROLLCALL_REPLAY_LEEWAY", default_value = "10s", value_parser = parse_duration, value_name = "TIME", help_heading = "Tokens and sessions")]
+    #[arg(
+        long,
+        env = "ROLLCALL_REPLAY_LEEWAY",
+        default_value = "10s",
+        value_name = "TIME"
+    )]
     pub replay_leeway: Duration,
 
     /// How long ago users may have signed in to end other sessions of theirs.
-    #[arg(long, env = "ROLLCALL_RECENT_SIGN_IN", default_value = "15m", value_parser = parse_duration, value_name = "TIME", help_heading = "Tokens and sessions")]
+    #[arg(
+        long,
+        env = "ROLLCALL_RECENT_SIGN_IN",
+        default_value = "15m",
+        value_name = "TIME"
+    )]
     pub recent_sign_in: Duration,
 
     /// Lets anybody register.
-    #[arg(
-        long,
-        env = "ROLLCALL_REGISTRATION",
-        help_heading = "Users and passwords"
-    )]
+    #[arg(long, env = "ROLLCALL_REGISTRATION")]
     pub registration: bool,
-
-    /// The fewest characters of a password: 8 to 64.
-    #[arg(long, env = "ROLLCALL_PASSWORD_MIN_CHARACTERS", default_value = "15", value_parser = parse_policy, value_name = "N", help_heading = "Users and passwords")]
-    pub password_min_characters: PasswordPolicy,
 }
 
 impl IdentityOptions {
     /// What the flows are to hold to.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self, password_policy: PasswordPolicy) -> Settings {
         Settings {
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
-            access_token_lifetime: self.access_token_lifetime,
-            session_idle_lifetime: self.session_idle_lifetime,
-            session_absolute_lifetime: self.session_absolute_lifetime,
-            replay_window: self.replay_window,
-            leeway: self.replay_leeway,
-            recent_sign_in: self.recent_sign_in,
+            access_token_lifetime: *self.access_token_lifetime,
+            session_idle_lifetime: *self.session_idle_lifetime,
+            session_absolute_lifetime: *self.session_absolute_lifetime,
+            replay_window: *self.replay_window,
+            replay_leeway: *self.replay_leeway,
+            recent_sign_in: *self.recent_sign_in,
             registration: self.registration,
-            password_policy: self.password_min_characters,
+            password_policy,
         }
     }
 }
 
-/// Password hashing: Argon2id (RFC 9106).
+/// Which passwords can be set, and how they are hashed: Argon2id (RFC 9106).
 #[derive(Clone, Debug, Args)]
-pub struct HashingArgs {
+#[command(next_help_heading = "Passwords")]
+pub struct PasswordOptions {
+    /// The fewest characters of a password: 8 to 64.
+    #[arg(long, env = "ROLLCALL_PASSWORD_MIN_CHARACTERS", default_value = "15", value_parser = parse_policy, value_name = "N")]
+    pub password_min_characters: PasswordPolicy,
+
     /// The memory of one hash, in KiB.
     #[arg(
         long,
         env = "ROLLCALL_ARGON2_MEMORY",
         default_value_t = 19_456,
-        value_name = "KIB",
-        help_heading = "Users and passwords"
+        value_name = "KIB"
     )]
     pub argon2_memory: u32,
 
@@ -237,35 +288,24 @@ pub struct HashingArgs {
         long,
         env = "ROLLCALL_ARGON2_ITERATIONS",
         default_value_t = 2,
-        value_name = "N",
-        help_heading = "Users and passwords"
+        value_name = "N"
     )]
     pub argon2_iterations: u32,
 
     /// How many hashes run at once. Default: one per core.
-    #[arg(
-        long,
-        env = "ROLLCALL_HASHING_CONCURRENCY",
-        value_name = "N",
-        help_heading = "Users and passwords"
-    )]
+    #[arg(long, env = "ROLLCALL_HASHING_CONCURRENCY", value_name = "N")]
     pub hashing_concurrency: Option<usize>,
 
     /// How many hashes wait for those; the surplus is refused at once. Default: eight
     /// per hash that runs.
-    #[arg(
-        long,
-        env = "ROLLCALL_HASHING_QUEUE",
-        value_name = "N",
-        help_heading = "Users and passwords"
-    )]
+    #[arg(long, env = "ROLLCALL_HASHING_QUEUE", value_name = "N")]
     pub hashing_queue: Option<usize>,
 }
 
-impl HashingArgs {
+impl PasswordOptions {
     /// The options of the hasher.
     #[must_use]
-    pub fn options(&self) -> HashingOptions {
+    pub fn hashing(&self) -> HashingOptions {
         let defaults = HashingOptions::default();
         let concurrency = self.hashing_concurrency.unwrap_or(defaults.concurrency);
         HashingOptions {

@@ -111,6 +111,14 @@ impl Drop for Cluster {
     }
 }
 
+/// Whether this process is root's, so that Postgres runs as another user.
+///
+/// # Errors
+/// [`Error::Io`] where the system does not tell.
+pub fn is_root() -> Result<bool, Error> {
+    Ok(Account::current()?.is_root())
+}
+
 /// Throws away the cluster in `dir`, with all its data. The folder itself remains.
 ///
 /// # Errors

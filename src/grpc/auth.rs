@@ -8,7 +8,6 @@ use super::{
     new_user::NewUserFields,
     page::List,
     parse::{Fields, peer},
-    status::status,
 };
 use crate::{
     identity::{Identity, Refresh, SignIn},
@@ -37,7 +36,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::RegisterRequest>,
     ) -> Result<Response<v1::RegisterResponse>, Status> {
-        self.identity.may_register().map_err(|e| status(&e))?;
+        self.identity.may_register()?;
         let request = request.into_inner();
         let new = NewUserFields {
             login: request.login,
@@ -46,11 +45,7 @@ impl Auth for AuthService {
             roles: Vec::new(),
         };
         let new = new.parse(&self.identity).await?;
-        let user = self
-            .identity
-            .create_user(new)
-            .await
-            .map_err(|e| status(&e))?;
+        let user = self.identity.create_user(new).await?;
         Ok(Response::new(v1::RegisterResponse {
             user: Some(convert::user(user)),
         }))
@@ -73,11 +68,7 @@ impl Auth for AuthService {
                 device: device?,
             })
         })?;
-        let granted = self
-            .identity
-            .sign_in(sign_in)
-            .await
-            .map_err(|e| status(&e))?;
+        let granted = self.identity.sign_in(sign_in).await?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::AuthenticateResponse {
             tokens: Some(grant.tokens),
@@ -109,11 +100,7 @@ impl Auth for AuthService {
                 origin,
             })
         })?;
-        let granted = self
-            .identity
-            .refresh(refresh)
-            .await
-            .map_err(|e| status(&e))?;
+        let granted = self.identity.refresh(refresh).await?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::RefreshResponse {
             tokens: Some(grant.tokens),
@@ -130,10 +117,7 @@ impl Auth for AuthService {
         let mut fields = Fields::default();
         let refresh_token = fields.refresh_token(request.into_inner().refresh_token);
         let refresh_token = fields.finish(|| Some(refresh_token))?;
-        self.identity
-            .log_out(&refresh_token)
-            .await
-            .map_err(|e| status(&e))?;
+        self.identity.log_out(&refresh_token).await?;
         Ok(Response::new(v1::LogoutResponse {}))
     }
 
@@ -148,12 +132,11 @@ impl Auth for AuthService {
         let policy = self.identity.settings().password_policy;
         let new = fields.new_password("new_password", &request.new_password, policy);
         let (current, new) = fields.finish(|| current.zip(new))?;
-        let caller = self.identity.caller(token).await.map_err(|e| status(&e))?;
+        let caller = self.identity.caller(token).await?;
         let ended = self
             .identity
             .change_password(&caller, &current, &new)
-            .await
-            .map_err(|e| status(&e))?;
+            .await?;
         Ok(Response::new(v1::ChangePasswordResponse {
             revoked_session_count: convert::count(ended),
         }))
@@ -165,7 +148,7 @@ impl Auth for AuthService {
     ) -> Result<Response<v1::ListMySessionsResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
-        let claims = self.identity.claims(token).map_err(|e| status(&e))?;
+        let claims = self.identity.claims(token)?;
         let mut fields = Fields::default();
         let list = List::new(&self.identity, "ListMySessions", claims.sub.as_bytes());
         let page = list.page(
@@ -175,17 +158,13 @@ impl Auth for AuthService {
             SessionId,
         );
         let page = fields.finish(|| Some(page))?;
-        let caller = self.identity.caller(token).await.map_err(|e| status(&e))?;
+        let caller = self.identity.caller(token).await?;
         let filter = Filter {
             user_id: Some(caller.user_id),
             ..Filter::default()
         };
-        let mut sessions = self
-            .identity
-            .list_sessions(&filter, page)
-            .await
-            .map_err(|e| status(&e))?;
-        let next_page_token = list.finish(&page, &mut sessions, |(session, _)| session.id.0);
+        let mut sessions = self.identity.list_sessions(&filter, page).await?;
+        let next_page_token = list.finish(&page, &mut sessions, |seen| seen.session.id.0);
         Ok(Response::new(v1::ListMySessionsResponse {
             sessions: sessions.into_iter().map(convert::session).collect(),
             next_page_token,
@@ -202,12 +181,8 @@ impl Auth for AuthService {
         let mut fields = Fields::default();
         let id = fields.session_id("session_id", &request.session_id);
         let id = fields.finish(|| id)?;
-        let caller = self.identity.caller(token).await.map_err(|e| status(&e))?;
-        let session = self
-            .identity
-            .revoke_my_session(&caller, id)
-            .await
-            .map_err(|e| status(&e))?;
+        let caller = self.identity.caller(token).await?;
+        let session = self.identity.revoke_my_session(&caller, id).await?;
         Ok(Response::new(v1::RevokeMySessionResponse {
             session: Some(convert::session(session)),
         }))

@@ -6,10 +6,11 @@ use time::OffsetDateTime;
 use crate::{
     identity::Granted,
     model::{
-        session::{EndReason, Origin, Session, State},
+        session::{EndReason, Origin, State},
         user::User,
     },
     proto::v1,
+    store::sessions::SeenSession,
 };
 
 pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
@@ -36,8 +37,8 @@ pub(super) fn user(user: User) -> v1::User {
     }
 }
 
-/// A session as it is at `now`, a time of the database's clock.
-pub(super) fn session((session, now): (Session, OffsetDateTime)) -> v1::Session {
+pub(super) fn session(seen: SeenSession) -> v1::Session {
+    let SeenSession { session, now } = seen;
     let state = session.state(now);
     let ended = match state {
         State::Revoked(ended) => Some(ended),
@@ -115,7 +116,10 @@ pub(super) fn grant(granted: Granted) -> Grant {
             refresh_token_expire_time: Some(timestamp(granted.session.idle_expires_at)),
         },
         user_id: granted.session.user_id.to_string(),
-        session: session((granted.session, now)),
+        session: session(SeenSession {
+            session: granted.session,
+            now,
+        }),
         roles: granted.roles.into_names(),
     }
 }

@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use super::{parse::Fields, status::status};
+use super::parse::Fields;
 use crate::identity::{Identity, NewUser};
 
 /// The fields as they came.
@@ -26,8 +26,7 @@ impl NewUserFields {
         if let Some(password) = &password {
             let weakness = identity
                 .weakness(password, &self.login, &self.display_name)
-                .await
-                .map_err(|e| status(&e))?;
+                .await?;
             if let Some(weakness) = weakness {
                 fields.reject("password", weakness.to_string());
             }

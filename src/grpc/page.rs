@@ -5,12 +5,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
 use super::parse::Fields;
-use crate::{identity::Identity, store::sessions::Page};
+use crate::{identity::Identity, store::Page};
 
 const DEFAULT_SIZE: u16 = 50;
 const MAX_SIZE: u16 = 1_000;
 
-/// A list: the RPC and what it is asked for. A page token is good for one list.
+/// A list: the RPC and what it filters by. A page token is good for one list.
 pub(super) struct List<'a> {
     identity: &'a Identity,
     scope: Vec<u8>,
@@ -89,6 +89,6 @@ impl<'a> List<'a> {
 
     fn tag(&self, last: Uuid) -> [u8; 16] {
         let message = [&self.scope[..], last.as_bytes()].concat();
-        self.identity.page_key().tag(&message)
+        self.identity.page_tag(&message)
     }
 }

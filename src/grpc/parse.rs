@@ -15,7 +15,7 @@ use crate::{
         ids::{SessionId, UserId},
         login::Login,
         password::{Password, PasswordPolicy},
-        role::Roles,
+        role::{Roles, RolesError},
         session::{Device, Origin},
     },
     proto::v1,
@@ -42,6 +42,7 @@ pub(super) struct Fields {
 
 impl Fields {
     pub(super) fn reject(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        // More would not fit into a reply's metadata, and help nobody.
         if self.violations.len() < MAX_VIOLATIONS {
             self.violations
                 .push(FieldViolation::new(field, description));
@@ -109,7 +110,12 @@ impl Fields {
 
     pub(super) fn roles(&mut self, field: &str, names: Vec<String>) -> Roles {
         Roles::parse(names).unwrap_or_else(|error| {
-            self.reject(field, error.to_string());
+            match error {
+                RolesError::TooMany => self.reject(field, error.to_string()),
+                RolesError::Malformed(at) => {
+                    self.reject(format!("{field}[{at}]"), error.to_string());
+                }
+            }
             Roles::default()
         })
     }
@@ -234,7 +240,11 @@ impl Fields {
             return None;
         }
         let prefix = text.parse::<IpNet>().ok();
-        let prefix = prefix.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        let prefix = prefix.or_else(|| {
+            text.parse::<IpAddr>()
+                .ok()
+                .map(|ip| IpNet::from(ip.to_canonical()))
+        });
         if prefix.is_none() {
             self.reject(field, "must be an address or a prefix in CIDR form");
         }

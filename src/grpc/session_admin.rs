@@ -3,12 +3,12 @@
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{caller::bearer, convert, page::List, parse::Fields, status::status};
+use super::{caller::bearer, convert, page::List, parse::Fields};
 use crate::{
-    identity::{Error, Identity},
+    identity::Identity,
     model::ids::SessionId,
     proto::v1::{self, session_admin_server::SessionAdmin, session_filter},
-    store::sessions::{Filter, Page},
+    store::sessions::Filter,
 };
 
 /// The most sessions that a `RevokeUserSessions` can keep.
@@ -25,23 +25,6 @@ impl SessionAdminService {
     #[must_use]
     pub fn new(identity: Identity) -> Self {
         Self { identity }
-    }
-
-    async fn list(
-        &self,
-        token: &str,
-        login: Option<String>,
-        mut filter: Filter,
-        page: Page<SessionId>,
-    ) -> Result<Vec<crate::identity::SeenSession>, Error> {
-        self.identity.admin(token).await?;
-        if let Some(login) = login {
-            match self.identity.find_user_id(&login).await? {
-                Some(user_id) => filter.user_id = Some(user_id),
-                None => return Ok(Vec::new()),
-            }
-        }
-        self.identity.list_sessions(&filter, page).await
     }
 }
 
@@ -65,9 +48,16 @@ impl SessionAdmin for SessionAdminService {
         let (login, filter) = parse_filter(&mut fields, wanted);
         let (page, login, filter) = fields.finish(|| Some((page, login, filter)))?;
 
-        let listed = self.list(token, login, filter, page).await;
-        let mut sessions = listed.map_err(|e| status(&e))?;
-        let next_page_token = list.finish(&page, &mut sessions, |(session, _)| session.id.0);
+        self.identity.admin(token).await?;
+        let mut sessions = match login {
+            Some(login) => {
+                self.identity
+                    .list_sessions_of_login(&login, filter, page)
+                    .await?
+            }
+            None => self.identity.list_sessions(&filter, page).await?,
+        };
+        let next_page_token = list.finish(&page, &mut sessions, |seen| seen.session.id.0);
         Ok(Response::new(v1::ListSessionsResponse {
             sessions: sessions.into_iter().map(convert::session).collect(),
             next_page_token,
@@ -83,11 +73,8 @@ impl SessionAdmin for SessionAdminService {
         let mut fields = Fields::default();
         let id = fields.session_id("session_id", &request.session_id);
         let id = fields.finish(|| id)?;
-        let get = async {
-            self.identity.admin(token).await?;
-            self.identity.get_session(id).await
-        };
-        let session = get.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let session = self.identity.get_session(id).await?;
         Ok(Response::new(v1::GetSessionResponse {
             session: Some(convert::session(session)),
         }))
@@ -102,11 +89,8 @@ impl SessionAdmin for SessionAdminService {
         let mut fields = Fields::default();
         let id = fields.session_id("session_id", &request.session_id);
         let id = fields.finish(|| id)?;
-        let revoke = async {
-            self.identity.admin(token).await?;
-            self.identity.revoke_session(id).await
-        };
-        let session = revoke.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let session = self.identity.revoke_session(id).await?;
         Ok(Response::new(v1::RevokeSessionResponse {
             session: Some(convert::session(session)),
         }))
@@ -122,11 +106,8 @@ impl SessionAdmin for SessionAdminService {
         let user_id = fields.user_id("user_id", &request.user_id);
         let kept = parse_kept(&mut fields, &request.except_session_ids);
         let (user_id, kept) = fields.finish(|| user_id.zip(Some(kept)))?;
-        let revoke = async {
-            self.identity.admin(token).await?;
-            self.identity.revoke_user_sessions(user_id, &kept).await
-        };
-        let ended = revoke.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let ended = self.identity.revoke_user_sessions(user_id, &kept).await?;
         Ok(Response::new(v1::RevokeUserSessionsResponse {
             revoked_session_count: convert::count(ended),
         }))

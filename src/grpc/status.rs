@@ -7,8 +7,10 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use super::request_id;
 use crate::{
+    error_chain,
     identity::{Error, password::HashError},
-    proto::v1::ErrorReason,
+    model::session::EndReason,
+    proto::v1::ErrorReason as Reason,
     store,
 };
 
@@ -18,57 +20,167 @@ const DOMAIN: &str = "rollcall";
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// What an error looks like.
+#[derive(Clone, Copy)]
 struct Shape {
     code: Code,
-    reason: ErrorReason,
+    reason: Reason,
     message: &'static str,
     retry: bool,
 }
 
-/// The status of an error. What the server is to blame for shows a fixed text and the
-/// request id; its cause goes to the log, here and only here.
-#[must_use]
-pub fn status(error: &Error) -> Status {
-    let mut details = ErrorDetails::new();
-    match error {
-        Error::WeakPassword(weakness) => {
-            return invalid_argument(vec![FieldViolation::new(
-                "new_password",
-                weakness.to_string(),
-            )]);
+const INVALID_ARGUMENT: Shape = shape(Code::InvalidArgument, Reason::InvalidArgument, "");
+
+const UNAVAILABLE: Shape = shape(
+    Code::Unavailable,
+    Reason::Unavailable,
+    "the service is not available at the moment",
+)
+.retry();
+
+const DEADLINE_EXCEEDED: Shape = shape(
+    Code::DeadlineExceeded,
+    Reason::DeadlineExceeded,
+    "the call took too long",
+);
+
+const CONFLICT: Shape = shape(
+    Code::Aborted,
+    Reason::Conflict,
+    "a concurrent change got in the way",
+);
+
+const INTERNAL: Shape = shape(Code::Internal, Reason::Internal, "internal error");
+
+const fn shape(code: Code, reason: Reason, message: &'static str) -> Shape {
+    Shape {
+        code,
+        reason,
+        message,
+        retry: false,
+    }
+}
+
+impl Shape {
+    const fn retry(self) -> Self {
+        Self {
+            retry: true,
+            ..self
         }
-        Error::RequestIdRepeated => {
-            return invalid_argument(vec![FieldViolation::new(
-                "request_id",
-                "must be a new one for each refresh: this one made the refresh_token",
-            )]);
-        }
-        _ => {}
     }
-    let shape = shape(error);
-    let mut metadata = metadata();
-    if let Error::SessionEnded(reason) = error {
-        let reason = reason.map_or("EXPIRED", |reason| reason.as_str());
-        metadata.insert("end_reason".to_owned(), reason.to_owned());
+}
+
+/// What the server is to blame for shows a fixed text and the request id; its cause goes
+/// to the log, here and only here.
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let shape = match &error {
+            Error::WeakPassword(weakness) => {
+                return invalid_argument(vec![FieldViolation::new(
+                    "new_password",
+                    weakness.to_string(),
+                )]);
+            }
+            Error::RequestIdRepeated => {
+                return invalid_argument(vec![FieldViolation::new(
+                    "request_id",
+                    "must be a new one for each refresh; this one made the refresh_token",
+                )]);
+            }
+            Error::SessionEnded(reason) => return session_ended(*reason),
+            Error::InvalidCredentials => shape(
+                Code::Unauthenticated,
+                Reason::InvalidCredentials,
+                "invalid credentials",
+            ),
+            Error::AccessTokenInvalid => shape(
+                Code::Unauthenticated,
+                Reason::AccessTokenInvalid,
+                "a valid access token is required as `authorization: Bearer`",
+            ),
+            Error::AccessTokenExpired => shape(
+                Code::Unauthenticated,
+                Reason::AccessTokenExpired,
+                "the access token has expired",
+            ),
+            Error::RefreshTokenInvalid => shape(
+                Code::Unauthenticated,
+                Reason::RefreshTokenInvalid,
+                "the refresh token is not valid",
+            ),
+            Error::RefreshTokenReused => shape(
+                Code::Unauthenticated,
+                Reason::RefreshTokenReused,
+                "the refresh token was used before: its session is ended",
+            ),
+            Error::GenerationAhead => shape(
+                Code::Unavailable,
+                Reason::GenerationAhead,
+                "the database does not know this refresh token yet",
+            )
+            .retry(),
+            Error::AdminRequired => shape(
+                Code::PermissionDenied,
+                Reason::AdminRequired,
+                "the role admin is required",
+            ),
+            Error::RecentSignInRequired => shape(
+                Code::PermissionDenied,
+                Reason::RecentSignInRequired,
+                "a recent sign-in is required",
+            ),
+            Error::SessionNotFound => shape(
+                Code::NotFound,
+                Reason::SessionNotFound,
+                "there is no such session",
+            ),
+            Error::UserNotFound => shape(
+                Code::NotFound,
+                Reason::UserNotFound,
+                "there is no such user",
+            ),
+            Error::LoginTaken => shape(
+                Code::AlreadyExists,
+                Reason::LoginTaken,
+                "the login is taken",
+            ),
+            Error::RegistrationDisabled => shape(
+                Code::FailedPrecondition,
+                Reason::RegistrationDisabled,
+                "this server does not take registrations",
+            ),
+            Error::Hash(HashError::Busy) => shape(
+                Code::ResourceExhausted,
+                Reason::HashingBusy,
+                "too many passwords wait to be checked",
+            )
+            .retry(),
+            Error::NotReady | Error::Store(store::Error::Unavailable(_)) => UNAVAILABLE,
+            Error::Conflict | Error::Store(store::Error::Conflict(_)) => CONFLICT,
+            Error::Store(store::Error::Deadline(_)) => DEADLINE_EXCEEDED,
+            Error::Hash(
+                HashError::Unusable(_) | HashError::Memory | HashError::Random | HashError::Stopped,
+            )
+            | Error::Store(
+                store::Error::Corrupt { .. } | store::Error::Setup(_) | store::Error::Unexpected(_),
+            )
+            | Error::Crypto(_)
+            | Error::Stopped
+            | Error::WrongMasterKey { .. }
+            | Error::Signing(_) => INTERNAL,
+        };
+        log(&error, shape.code);
+        render(shape)
     }
-    log(error, shape.code);
-    details.set_error_info(name(shape.reason), DOMAIN, metadata);
-    if shape.retry {
-        details.set_retry_info(Some(RETRY_DELAY));
-    }
-    Status::with_error_details(shape.code, shape.message, details)
 }
 
 /// The status of a request whose fields break their limits.
 #[must_use]
 pub fn invalid_argument(violations: Vec<FieldViolation>) -> Status {
-    let message = violations
+    let sentences = violations
         .iter()
-        .map(|violation| format!("{} {}", violation.field, violation.description))
-        .collect::<Vec<_>>()
-        .join("; ");
-    let mut details = ErrorDetails::new();
-    details.set_error_info(name(ErrorReason::InvalidArgument), DOMAIN, metadata());
+        .map(|violation| format!("{}: {}", violation.field, violation.description));
+    let message = sentences.collect::<Vec<_>>().join("; ");
+    let mut details = details(INVALID_ARGUMENT, HashMap::new());
     details.set_bad_request(violations);
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
@@ -76,186 +188,64 @@ pub fn invalid_argument(violations: Vec<FieldViolation>) -> Status {
 /// The status of a message that is not one: too large, or not decodable.
 #[must_use]
 pub fn undecodable(message: &str) -> Status {
-    let mut details = ErrorDetails::new();
-    details.set_error_info(name(ErrorReason::InvalidArgument), DOMAIN, metadata());
+    let details = details(INVALID_ARGUMENT, HashMap::new());
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
 /// The status of a call that took too long.
 #[must_use]
 pub fn deadline_exceeded() -> Status {
-    plain(&DEADLINE_EXCEEDED)
+    render(DEADLINE_EXCEEDED)
 }
 
-/// The status of every call while the server starts or ends.
+/// The status of every call while the server starts.
 #[must_use]
 pub fn unavailable() -> Status {
-    plain(&UNAVAILABLE)
+    render(UNAVAILABLE)
 }
 
 /// The status of a call that met a bug.
 #[must_use]
 pub fn internal() -> Status {
-    plain(&INTERNAL)
+    render(INTERNAL)
 }
 
-fn plain(shape: &Shape) -> Status {
+fn session_ended(reason: Option<EndReason>) -> Status {
+    let shape = shape(
+        Code::Unauthenticated,
+        Reason::SessionEnded,
+        "the session has ended",
+    );
+    let reason = reason.map_or("EXPIRED", EndReason::as_str);
+    let metadata = HashMap::from([("end_reason".to_owned(), reason.to_owned())]);
+    Status::with_error_details(shape.code, shape.message, details(shape, metadata))
+}
+
+fn render(shape: Shape) -> Status {
+    Status::with_error_details(shape.code, shape.message, details(shape, HashMap::new()))
+}
+
+fn details(shape: Shape, metadata: HashMap<String, String>) -> ErrorDetails {
+    let name = shape.reason.as_str_name();
+    let name = name.strip_prefix("ERROR_REASON_").unwrap_or(name);
     let mut details = ErrorDetails::new();
-    details.set_error_info(name(shape.reason), DOMAIN, metadata());
+    details.set_error_info(name, DOMAIN, metadata);
+    let request_id = request_id::current();
+    if !request_id.is_empty() {
+        details.set_request_info(request_id, "");
+    }
     if shape.retry {
         details.set_retry_info(Some(RETRY_DELAY));
     }
-    Status::with_error_details(shape.code, shape.message, details)
-}
-
-const UNAVAILABLE: Shape = Shape {
-    code: Code::Unavailable,
-    reason: ErrorReason::Unavailable,
-    message: "the service is not available at the moment",
-    retry: true,
-};
-
-const DEADLINE_EXCEEDED: Shape = Shape {
-    code: Code::DeadlineExceeded,
-    reason: ErrorReason::DeadlineExceeded,
-    message: "the call took too long",
-    retry: false,
-};
-
-const CONFLICT: Shape = Shape {
-    code: Code::Aborted,
-    reason: ErrorReason::Conflict,
-    message: "a concurrent change got in the way",
-    retry: false,
-};
-
-const INTERNAL: Shape = Shape {
-    code: Code::Internal,
-    reason: ErrorReason::Internal,
-    message: "internal error",
-    retry: false,
-};
-
-fn shape(error: &Error) -> Shape {
-    use ErrorReason as Reason;
-    let fixed = |code, reason, message| Shape {
-        code,
-        reason,
-        message,
-        retry: false,
-    };
-    match error {
-        Error::InvalidCredentials => fixed(
-            Code::Unauthenticated,
-            Reason::InvalidCredentials,
-            "invalid credentials",
-        ),
-        Error::AccessTokenInvalid => fixed(
-            Code::Unauthenticated,
-            Reason::AccessTokenInvalid,
-            "a valid access token is required as `authorization: Bearer`",
-        ),
-        Error::AccessTokenExpired => fixed(
-            Code::Unauthenticated,
-            Reason::AccessTokenExpired,
-            "the access token has expired",
-        ),
-        Error::RefreshTokenInvalid => fixed(
-            Code::Unauthenticated,
-            Reason::RefreshTokenInvalid,
-            "the refresh token is not valid",
-        ),
-        Error::RefreshTokenReused => fixed(
-            Code::Unauthenticated,
-            Reason::RefreshTokenReused,
-            "the refresh token was used before: its session is ended",
-        ),
-        Error::SessionEnded(_) => fixed(
-            Code::Unauthenticated,
-            Reason::SessionEnded,
-            "the session has ended",
-        ),
-        Error::GenerationAhead => Shape {
-            retry: true,
-            ..fixed(
-                Code::Unavailable,
-                Reason::GenerationAhead,
-                "the database does not know this refresh token yet",
-            )
-        },
-        Error::AdminRequired => fixed(
-            Code::PermissionDenied,
-            Reason::AdminRequired,
-            "the role admin is required",
-        ),
-        Error::RecentSignInRequired => fixed(
-            Code::PermissionDenied,
-            Reason::RecentSignInRequired,
-            "a recent sign-in is required",
-        ),
-        Error::SessionNotFound => fixed(
-            Code::NotFound,
-            Reason::SessionNotFound,
-            "there is no such session",
-        ),
-        Error::UserNotFound => fixed(
-            Code::NotFound,
-            Reason::UserNotFound,
-            "there is no such user",
-        ),
-        Error::LoginTaken => fixed(
-            Code::AlreadyExists,
-            Reason::LoginTaken,
-            "the login is taken",
-        ),
-        Error::RegistrationDisabled => fixed(
-            Code::FailedPrecondition,
-            Reason::RegistrationDisabled,
-            "this server does not take registrations",
-        ),
-        Error::WeakPassword(_) | Error::RequestIdRepeated => fixed(
-            Code::InvalidArgument,
-            Reason::InvalidArgument,
-            "invalid argument",
-        ),
-        Error::Hash(HashError::Busy) => Shape {
-            retry: true,
-            ..fixed(
-                Code::ResourceExhausted,
-                Reason::HashingBusy,
-                "too many passwords wait to be checked",
-            )
-        },
-        Error::NotReady | Error::Store(store::Error::Unavailable(_)) => UNAVAILABLE,
-        Error::Conflict | Error::Store(store::Error::Conflict(_)) => CONFLICT,
-        Error::Store(store::Error::Deadline(_)) => DEADLINE_EXCEEDED,
-        Error::Hash(_)
-        | Error::Store(_)
-        | Error::Crypto(_)
-        | Error::WrongMasterKey { .. }
-        | Error::Signing(_) => INTERNAL,
-    }
+    details
 }
 
 fn log(error: &Error, code: Code) {
     match code {
-        Code::Internal => tracing::error!(error = store::chain(error), "call failed"),
-        Code::Unavailable | Code::Aborted => {
-            tracing::warn!(error = store::chain(error), "call failed");
+        Code::Internal => tracing::error!(error = error_chain(error), "call failed"),
+        Code::Unavailable | Code::Aborted | Code::DeadlineExceeded => {
+            tracing::warn!(error = error_chain(error), "call failed");
         }
         _ => {}
     }
-}
-
-fn name(reason: ErrorReason) -> &'static str {
-    let name = reason.as_str_name();
-    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
-}
-
-fn metadata() -> HashMap<String, String> {
-    let id = request_id::current();
-    if id.is_empty() {
-        return HashMap::new();
-    }
-    HashMap::from([("request_id".to_owned(), id)])
 }

@@ -3,15 +3,20 @@
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
-use super::{
-    caller::bearer, convert, new_user::NewUserFields, page::List, parse::Fields, status::status,
-};
+use super::{caller::bearer, convert, new_user::NewUserFields, page::List, parse::Fields};
 use crate::{
     identity::Identity,
     model::ids::UserId,
     proto::v1::{self, get_user_request, user_admin_server::UserAdmin},
     store::users::Change,
 };
+
+const DISPLAY_NAME: &str = "display_name";
+const ROLES: &str = "roles";
+const DISABLED: &str = "disabled";
+
+/// The fields that an update can change.
+const MUTABLE: [&str; 3] = [DISPLAY_NAME, ROLES, DISABLED];
 
 /// Serves `UserAdmin`.
 #[derive(Clone, Debug)]
@@ -35,8 +40,9 @@ impl UserAdmin for UserAdminService {
     ) -> Result<Response<v1::CreateUserResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
-        // Before the password is judged, which is work that not anybody may cause.
-        self.identity.claims(token).map_err(|e| status(&e))?;
+        // Before a password is judged, which is work; and without a statement, which a
+        // request that breaks its limits must not cause.
+        self.identity.claims(token)?;
         let new = NewUserFields {
             login: request.login,
             password: request.password,
@@ -44,11 +50,8 @@ impl UserAdmin for UserAdminService {
             roles: request.roles,
         };
         let new = new.parse(&self.identity).await?;
-        let create = async {
-            self.identity.admin(token).await?;
-            self.identity.create_user(new).await
-        };
-        let user = create.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let user = self.identity.create_user(new).await?;
         Ok(Response::new(v1::CreateUserResponse {
             user: Some(convert::user(user)),
         }))
@@ -63,14 +66,11 @@ impl UserAdmin for UserAdminService {
         let mut fields = Fields::default();
         let which = parse_which(&mut fields, request.user);
         let which = fields.finish(|| which)?;
-        let get = async {
-            self.identity.admin(token).await?;
-            match which {
-                Which::Id(id) => self.identity.get_user(id).await,
-                Which::Login(login) => self.identity.get_user_by_login(&login).await,
-            }
+        self.identity.admin(token).await?;
+        let user = match which {
+            Which::Id(id) => self.identity.get_user(id).await?,
+            Which::Login(login) => self.identity.get_user_by_login(&login).await?,
         };
-        let user = get.await.map_err(|e| status(&e))?;
         Ok(Response::new(v1::GetUserResponse {
             user: Some(convert::user(user)),
         }))
@@ -86,11 +86,8 @@ impl UserAdmin for UserAdminService {
         let list = List::new(&self.identity, "ListUsers", &[]);
         let page = list.page(&mut fields, request.page_size, &request.page_token, UserId);
         let page = fields.finish(|| Some(page))?;
-        let find = async {
-            self.identity.admin(token).await?;
-            self.identity.list_users(page).await
-        };
-        let mut users = find.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let mut users = self.identity.list_users(page).await?;
         let next_page_token = list.finish(&page, &mut users, |user| user.id.0);
         Ok(Response::new(v1::ListUsersResponse {
             users: users.into_iter().map(convert::user).collect(),
@@ -107,11 +104,8 @@ impl UserAdmin for UserAdminService {
         let mut fields = Fields::default();
         let change = parse_change(&mut fields, request.user, request.update_mask);
         let change = fields.finish(|| change)?;
-        let update = async {
-            self.identity.admin(token).await?;
-            self.identity.update_user(&change).await
-        };
-        let (user, ended) = update.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let (user, ended) = self.identity.update_user(&change).await?;
         Ok(Response::new(v1::UpdateUserResponse {
             user: Some(convert::user(user)),
             revoked_session_count: convert::count(ended),
@@ -129,11 +123,8 @@ impl UserAdmin for UserAdminService {
         let policy = self.identity.settings().password_policy;
         let password = fields.new_password("new_password", &request.new_password, policy);
         let (user_id, password) = fields.finish(|| user_id.zip(password))?;
-        let set = async {
-            self.identity.admin(token).await?;
-            self.identity.set_password(user_id, &password).await
-        };
-        let ended = set.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let ended = self.identity.set_password(user_id, &password).await?;
         Ok(Response::new(v1::SetPasswordResponse {
             revoked_session_count: convert::count(ended),
         }))
@@ -148,11 +139,8 @@ impl UserAdmin for UserAdminService {
         let mut fields = Fields::default();
         let user_id = fields.user_id("user_id", &request.user_id);
         let user_id = fields.finish(|| user_id)?;
-        let delete = async {
-            self.identity.admin(token).await?;
-            self.identity.delete_user(user_id).await
-        };
-        let ended = delete.await.map_err(|e| status(&e))?;
+        self.identity.admin(token).await?;
+        let ended = self.identity.delete_user(user_id).await?;
         Ok(Response::new(v1::DeleteUserResponse {
             revoked_session_count: convert::count(ended),
         }))
@@ -185,24 +173,17 @@ fn parse_change(
 ) -> Option<Change> {
     let user = user.unwrap_or_default();
     let id = fields.user_id("user.user_id", &user.user_id);
-    let (mut display_name, mut roles, mut disabled) = (None, None, None);
     let paths = mask.map(|mask| mask.paths).unwrap_or_default();
-    if paths.is_empty() {
-        fields.reject("update_mask", "must name display_name, roles or disabled");
+    let has = |path| paths.iter().any(|given| given == path);
+    let known = |path: &String| MUTABLE.contains(&path.as_str());
+    if paths.is_empty() || !paths.iter().all(known) {
+        let limit = format!("must name one or more of {}", MUTABLE.join(", "));
+        fields.reject("update_mask", limit);
     }
-    for path in paths {
-        match path.as_str() {
-            "display_name" => {
-                display_name = Some(fields.display_name("user.display_name", &user.display_name));
-            }
-            "roles" => roles = Some(fields.roles("user.roles", user.roles.clone())),
-            "disabled" => disabled = Some(user.disabled),
-            _ => fields.reject(
-                "update_mask",
-                "must name nothing but display_name, roles and disabled",
-            ),
-        }
-    }
+    let display_name =
+        has(DISPLAY_NAME).then(|| fields.display_name("user.display_name", &user.display_name));
+    let roles = has(ROLES).then(|| fields.roles("user.roles", user.roles));
+    let disabled = has(DISABLED).then_some(user.disabled);
     Some(Change {
         id: id?,
         display_name,

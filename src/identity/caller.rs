@@ -48,17 +48,17 @@ impl Identity {
     /// cannot be asked.
     pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
         let claims = self.claims(access_token)?;
-        let mut conn = self.0.pool.get().await?;
-        let standing =
-            sessions::find_standing(&mut conn, claims.user_id(), claims.session_id()).await?;
+        let (user_id, session_id) = (claims.user_id(), claims.session_id());
+        let find = async |conn: &mut _| sessions::find_standing(conn, user_id, session_id).await;
+        let standing = self.0.pool.run(find).await?;
         let standing = standing.ok_or(Error::AccessTokenInvalid)?;
         let roles = live_roles(&standing)?;
         if claims.expired_at(standing.now) {
             return Err(Error::AccessTokenExpired);
         }
         Ok(Caller {
-            user_id: claims.user_id(),
-            session_id: claims.session_id(),
+            user_id,
+            session_id,
             roles,
             authenticated_at: standing.session.created_at,
             now: standing.now,

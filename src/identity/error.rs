@@ -70,6 +70,9 @@ pub enum Error {
     /// A key could not be used.
     #[error("cryptography failed: {0}")]
     Crypto(&'static str),
+    /// The task that ends a session panicked or was stopped.
+    #[error("the task that ends a session was stopped")]
+    Stopped,
     /// The database's signing key is sealed under another master key.
     #[error(
         "the master key does not open signing key {kid}: \
@@ -86,6 +89,6 @@ pub enum Error {
 
 impl From<aws_lc_rs::error::Unspecified> for Error {
     fn from(_: aws_lc_rs::error::Unspecified) -> Self {
-        Self::Crypto("the operating system gave no random bytes")
+        Self::Crypto("the library gives no reason; random bytes may be lacking")
     }
 }

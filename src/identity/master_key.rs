@@ -94,12 +94,11 @@ impl fmt::Debug for MasterKey {
 
 /// The key that page tokens are made with, so that one from elsewhere is refused
 /// before any query.
-pub struct PageKey(hmac::Key);
+pub(super) struct PageKey(hmac::Key);
 
 impl PageKey {
     /// The tag of a page token: 16 bytes.
-    #[must_use]
-    pub fn tag(&self, message: &[u8]) -> [u8; 16] {
+    pub(super) fn tag(&self, message: &[u8]) -> [u8; 16] {
         let mut tag = [0; 16];
         tag.copy_from_slice(&hmac::sign(&self.0, message).as_ref()[..16]);
         tag

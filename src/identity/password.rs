@@ -8,6 +8,7 @@ mod pool;
 use argon2::Params;
 
 pub use self::options::{HashingOptions, HashingOptionsError};
+pub use self::pool::Admission;
 use self::{argon2id::StoredHash, pool::Pool};
 use crate::model::password::{Password, PasswordHash, PasswordPolicy, Weakness};
 
@@ -81,7 +82,18 @@ impl PasswordHasher {
         self.pool.run(hash).await?
     }
 
+    /// Takes a place for a verification, before anything is looked up for it.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::Busy`].
+    pub fn admit(&self) -> Result<Admission, HashError> {
+        self.pool.admit()
+    }
+
     /// Compares a password with a stored hash, with the parameters that it was made with.
+    /// Where they do not match, the work is that of the live parameters, so that the time
+    /// does not tell an old hash from [`PasswordHasher::verify_nobody`].
     ///
     /// # Errors
     ///
@@ -89,14 +101,21 @@ impl PasswordHasher {
     /// has absurd parameters, which are not executed.
     pub async fn verify(
         &self,
+        admission: Admission,
         password: &Password,
         stored: &PasswordHash,
     ) -> Result<Verdict, HashError> {
         let stored = StoredHash::parse(stored)?;
         let outdated = stored.is_below(&self.live);
-        let password = password.clone();
-        let verify = move |memory: &_| stored.matches(&password, memory);
-        let matches = self.pool.run(verify).await??;
+        let (live, password) = (self.live.clone(), password.clone());
+        let verify = move |memory: &_| {
+            let matches = stored.matches(&password, memory)?;
+            if !matches {
+                stored.make_up(&live, &password, memory)?;
+            }
+            Ok::<_, HashError>(matches)
+        };
+        let matches = self.pool.run_admitted(admission, verify).await??;
         Ok(Verdict { matches, outdated })
     }
 
@@ -106,8 +125,14 @@ impl PasswordHasher {
     /// # Errors
     ///
     /// [`HashError`], as a verification would fail.
-    pub async fn verify_nobody(&self, password: &Password) -> Result<(), HashError> {
-        self.verify(password, &self.nobody).await.map(drop)
+    pub async fn verify_nobody(
+        &self,
+        admission: Admission,
+        password: &Password,
+    ) -> Result<(), HashError> {
+        self.verify(admission, password, &self.nobody)
+            .await
+            .map(drop)
     }
 }
 

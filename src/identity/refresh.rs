@@ -5,6 +5,7 @@
 //! up cannot cancel.
 
 use serde_json::json;
+use tracing::Instrument;
 
 use super::{Error, Granted, Identity, caller::live_roles};
 use crate::{
@@ -62,13 +63,13 @@ impl Identity {
             origin: request.origin,
         };
         for _ in 0..ATTEMPTS {
-            let mut conn = self.0.pool.get().await?;
-            if let Some(rotated) = sessions::rotate(&mut conn, &rotation).await? {
+            let rotate = async |conn: &mut _| sessions::rotate(conn, &rotation).await;
+            if let Some(rotated) = self.0.pool.run(rotate).await? {
                 return self.grant(rotated.session, rotated.roles, presented.next);
             }
-            let standing =
-                sessions::find_standing(&mut conn, token.user_id, token.session_id).await?;
-            drop(conn);
+            let (user_id, id) = (token.user_id, token.session_id);
+            let find = async |conn: &mut _| sessions::find_standing(conn, user_id, id).await;
+            let standing = self.0.pool.run(find).await?;
             let standing = standing.ok_or(Error::RefreshTokenInvalid)?;
             let roles = live_roles(&standing)?;
             match judge(&standing.lineage, &presented, standing.now) {
@@ -96,7 +97,7 @@ impl Identity {
             Some(id) => (Commitment::of_request(id), self.0.settings.replay_window),
             None => (
                 Commitment::of_token(&request.refresh_token),
-                self.0.settings.leeway,
+                self.0.settings.replay_leeway,
             ),
         };
         if next == token.commitment {
@@ -125,9 +126,9 @@ impl Identity {
             detail: detail(reuse, rotation, standing),
         };
         let identity = self.clone();
-        let task = tokio::spawn(async move {
-            let mut conn = identity.0.pool.get().await?;
-            let ended = sessions::revoke_reused(&mut conn, &reused).await?;
+        let revoke = async move {
+            let revoke = async |conn: &mut _| sessions::revoke_reused(conn, &reused).await;
+            let ended = identity.0.pool.run(revoke).await?;
             if ended {
                 tracing::warn!(
                     user_id = %reused.user_id,
@@ -137,9 +138,9 @@ impl Identity {
                 );
             }
             Ok(ended)
-        });
-        task.await
-            .map_err(|_| Error::Crypto("the task that ends a session panicked"))?
+        };
+        let task = tokio::spawn(revoke.in_current_span());
+        task.await.map_err(|_| Error::Stopped)?
     }
 }
 

@@ -1,23 +1,18 @@
 //! See and end sessions.
 
-use time::OffsetDateTime;
-
 use super::{Caller, Error, Identity};
 use crate::{
     model::{
         ids::{SessionId, UserId},
-        login::Login,
         refresh_token::RefreshToken,
-        session::{EndReason, Session},
+        session::EndReason,
     },
     store::{
-        sessions::{self, Filter, Page},
-        sign_out, users,
+        Page,
+        sessions::{self, Filter, SeenSession},
+        sign_out,
     },
 };
-
-/// A session and the database's time, which decides its state.
-pub type SeenSession = (Session, OffsetDateTime);
 
 impl Identity {
     /// Ends the session of a refresh token, of whichever generation. What is no token of
@@ -31,12 +26,35 @@ impl Identity {
             return Ok(());
         };
         let (user_id, session_id) = (token.user_id, token.session_id);
-        let mut conn = self.0.pool.get().await?;
-        let reason = EndReason::LoggedOut;
-        if sessions::revoke_of_user(&mut conn, user_id, session_id, reason).await? {
+        let revoke = async |conn: &mut _| {
+            sessions::revoke_of_user(conn, user_id, session_id, EndReason::LoggedOut).await
+        };
+        if self.0.pool.run(revoke).await? {
             tracing::info!(%user_id, %session_id, "logged out");
         }
         Ok(())
+    }
+
+    /// One page of the sessions of the user behind a login as it was typed, and of what
+    /// `filter` says besides. A login that nobody has has no sessions.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be asked.
+    pub async fn list_sessions_of_login(
+        &self,
+        login: &str,
+        filter: Filter,
+        page: Page<SessionId>,
+    ) -> Result<Vec<SeenSession>, Error> {
+        let Some(user) = self.find_user_by_login(login).await? else {
+            return Ok(Vec::new());
+        };
+        let filter = Filter {
+            user_id: Some(user.id),
+            ..filter
+        };
+        self.list_sessions(&filter, page).await
     }
 
     /// One page of sessions, newest first.
@@ -49,22 +67,8 @@ impl Identity {
         filter: &Filter,
         page: Page<SessionId>,
     ) -> Result<Vec<SeenSession>, Error> {
-        let mut conn = self.0.pool.get().await?;
-        Ok(sessions::list(&mut conn, filter, page).await?)
-    }
-
-    /// The user behind a login as it was typed.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be asked.
-    pub async fn find_user_id(&self, login: &str) -> Result<Option<UserId>, Error> {
-        let Some(key) = Login::key_for_lookup(login) else {
-            return Ok(None);
-        };
-        let mut conn = self.0.pool.get().await?;
-        let user = users::find_by_login(&mut conn, &key).await?;
-        Ok(user.map(|user| user.id))
+        let list = async |conn: &mut _| sessions::list(conn, filter, page).await;
+        Ok(self.0.pool.run(list).await?)
     }
 
     /// One session of any user.
@@ -73,8 +77,8 @@ impl Identity {
     ///
     /// [`Error::SessionNotFound`], or when the database cannot be asked.
     pub async fn get_session(&self, id: SessionId) -> Result<SeenSession, Error> {
-        let mut conn = self.0.pool.get().await?;
-        let found = sessions::get(&mut conn, id).await?;
+        let get = async |conn: &mut _| sessions::get(conn, id).await;
+        let found = self.0.pool.run(get).await?;
         found.ok_or(Error::SessionNotFound)
     }
 
@@ -84,14 +88,16 @@ impl Identity {
     ///
     /// [`Error::SessionNotFound`], or when the database cannot be asked.
     pub async fn revoke_session(&self, id: SessionId) -> Result<SeenSession, Error> {
-        let mut conn = self.0.pool.get().await?;
-        let reason = EndReason::RevokedByAdmin;
-        if let Some(ended) = sessions::revoke(&mut conn, id, reason).await? {
-            tracing::info!(session_id = %id, user_id = %ended.0.user_id, "session revoked");
-            return Ok(ended);
+        let revoke =
+            async |conn: &mut _| sessions::revoke(conn, id, EndReason::RevokedByAdmin).await;
+        match self.0.pool.run(revoke).await? {
+            Some(ended) => {
+                let user_id = ended.session.user_id;
+                tracing::info!(session_id = %id, %user_id, "session revoked");
+                Ok(ended)
+            }
+            None => self.get_session(id).await,
         }
-        let found = sessions::get(&mut conn, id).await?;
-        found.ok_or(Error::SessionNotFound)
     }
 
     /// Ends one of the caller's own sessions: another one only after a recent sign-in.
@@ -108,14 +114,17 @@ impl Identity {
         if id != caller.session_id && !self.signed_in_recently(caller) {
             return Err(Error::RecentSignInRequired);
         }
-        let mut conn = self.0.pool.get().await?;
-        let reason = EndReason::RevokedByUser;
-        if sessions::revoke_of_user(&mut conn, caller.user_id, id, reason).await? {
-            tracing::info!(session_id = %id, user_id = %caller.user_id, "session revoked by its user");
+        let user_id = caller.user_id;
+        let revoke = async |conn: &mut _| {
+            sessions::revoke_of_user(conn, user_id, id, EndReason::RevokedByUser).await
+        };
+        if self.0.pool.run(revoke).await? {
+            tracing::info!(session_id = %id, %user_id, "session revoked by its user");
         }
-        let standing = sessions::find_standing(&mut conn, caller.user_id, id).await?;
+        let find = async |conn: &mut _| sessions::find_standing(conn, user_id, id).await;
+        let standing = self.0.pool.run(find).await?;
         let standing = standing.ok_or(Error::SessionNotFound)?;
-        Ok((standing.session, standing.now))
+        Ok(standing.seen())
     }
 
     /// Ends all sessions of a user but those named, and says how many.
@@ -128,16 +137,9 @@ impl Identity {
         id: UserId,
         kept: &[SessionId],
     ) -> Result<usize, Error> {
-        let mut conn = self.0.pool.get().await?;
-        let ended = if kept.is_empty() {
-            let ended = sign_out::sign_out(&mut conn, id).await?;
-            ended.ok_or(Error::UserNotFound)?
-        } else {
-            let found = users::get(&mut conn, id).await?;
-            found.ok_or(Error::UserNotFound)?;
-            let reason = EndReason::RevokedByAdmin;
-            sessions::revoke_user_sessions_except(&mut conn, id, kept, reason).await?
-        };
+        let sign_out = async |conn: &mut _| sign_out::sign_out(conn, id, kept).await;
+        let ended = self.0.pool.run(sign_out).await?;
+        let ended = ended.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "sessions revoked");
         Ok(ended)
     }

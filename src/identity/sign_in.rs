@@ -1,11 +1,14 @@
 //! Sign in: look up, check the password, open a session.
 
+use tracing::Instrument;
+
 use super::{
     Error, Granted, Identity,
     access_token::{AccessToken, Claims, token_id},
-    password::HashError,
+    password::{Admission, HashError},
 };
 use crate::{
+    error_chain,
     model::{
         ids::SessionId,
         login::Login,
@@ -15,8 +18,7 @@ use crate::{
         session::{Device, Session},
     },
     store::{
-        self,
-        sessions::{self, NewSession, Opened},
+        sessions::{self, Entitled, NewSession},
         users::{self, Credentials},
     },
 };
@@ -24,9 +26,8 @@ use crate::{
 /// The index that lets one session of a device live.
 const LIVE_DEVICE: &str = "sessions_live_device";
 
-/// How often a right password is checked when its hash is replaced meanwhile: another
-/// sign-in may have upgraded the hash of the same password, which happens once.
-pub(super) const CHECKS: usize = 2;
+/// How often a password is checked whose hash is replaced meanwhile.
+pub(super) const ATTEMPTS: usize = 3;
 
 /// A sign-in that is asked for.
 #[derive(Debug)]
@@ -50,89 +51,102 @@ impl Identity {
     pub async fn sign_in(&self, request: SignIn) -> Result<Granted, Error> {
         // Before anything is written, so that no session is opened without its token.
         self.0.signing_keys.ring()?;
-        for _ in 0..CHECKS {
-            let credentials = self.find_credentials(&request.login).await?;
-            let (credentials, outdated) = self.check(&request.password, credentials).await?;
-            let new = NewSession {
-                id: SessionId::generate(),
-                user_id: credentials.user_id,
-                password_hash: credentials.password_hash.clone(),
-                device: request.device.clone(),
-                commitment: Commitment::random()?,
-                idle: self.0.settings.session_idle_lifetime,
-                absolute: self.0.settings.session_absolute_lifetime,
-            };
+        for _ in 0..ATTEMPTS {
+            // Before anything is asked, so that a flood of passwords stays out of the pool.
+            let admission = self.0.hasher.admit()?;
+            let found = self.find_credentials(&request.login).await?;
+            let (credentials, outdated) = self.check(admission, &request.password, found).await?;
+            let new = self.new_session(&credentials, &request.device)?;
             let Some(opened) = self.open(&new).await? else {
+                // The hash was replaced meanwhile: by another password, or by an upgrade.
                 continue;
             };
-            if outdated {
-                self.upgrade(&request.password, &credentials).await;
-            }
             tracing::info!(user_id = %new.user_id, session_id = %new.id, "signed in");
-            return self.grant(opened.session, opened.roles, new.commitment);
+            let granted = self.grant(opened.session, opened.roles, new.commitment)?;
+            if outdated {
+                self.upgrade(request.password, credentials);
+            }
+            return Ok(granted);
         }
         Err(Error::InvalidCredentials)
+    }
+
+    fn new_session(&self, credentials: &Credentials, device: &Device) -> Result<NewSession, Error> {
+        Ok(NewSession {
+            id: SessionId::generate(),
+            user_id: credentials.user_id,
+            password_hash: credentials.password_hash.clone(),
+            device: device.clone(),
+            commitment: Commitment::random()?,
+            idle: self.0.settings.session_idle_lifetime,
+            absolute: self.0.settings.session_absolute_lifetime,
+        })
     }
 
     async fn find_credentials(&self, login: &str) -> Result<Option<Credentials>, Error> {
         let Some(key) = Login::key_for_lookup(login) else {
             return Ok(None);
         };
-        let mut conn = self.0.pool.get().await?;
-        Ok(users::find_credentials(&mut conn, &key).await?)
+        let find = async |conn: &mut _| users::find_credentials(conn, &key).await;
+        Ok(self.0.pool.run(find).await?)
     }
 
     /// The credentials when the password is theirs, and whether the hash is outdated.
     pub(super) async fn check(
         &self,
+        admission: Admission,
         password: &Password,
         credentials: Option<Credentials>,
     ) -> Result<(Credentials, bool), Error> {
+        let hasher = &self.0.hasher;
         let Some(credentials) = credentials.filter(|found| !found.disabled) else {
-            self.0.hasher.verify_nobody(password).await?;
+            hasher.verify_nobody(admission, password).await?;
             return Err(Error::InvalidCredentials);
         };
         let stored = &credentials.password_hash;
-        let verdict = match self.0.hasher.verify(password, stored).await {
-            Err(HashError::Unusable(why)) => {
-                // Nobody can sign in with it, and the caller learns no more than that.
-                tracing::error!(user_id = %credentials.user_id, %why, "stored password hash refused");
-                self.0.hasher.verify_nobody(password).await?;
-                return Err(Error::InvalidCredentials);
+        match hasher.verify(admission, password, stored).await {
+            Ok(verdict) if verdict.matches => Ok((credentials, verdict.outdated)),
+            Ok(_) => Err(Error::InvalidCredentials),
+            Err(HashError::Unusable(reason)) => {
+                // The caller must not learn that there is such a user.
+                let user_id = credentials.user_id;
+                tracing::error!(%user_id, %reason, "stored password hash refused");
+                hasher.verify_nobody(hasher.admit()?, password).await?;
+                Err(Error::InvalidCredentials)
             }
-            verdict => verdict?,
-        };
-        if verdict.matches {
-            Ok((credentials, verdict.outdated))
-        } else {
-            Err(Error::InvalidCredentials)
+            Err(error) => Err(error.into()),
         }
     }
 
-    async fn open(&self, new: &NewSession) -> Result<Option<Opened>, Error> {
-        let mut conn = self.0.pool.get().await?;
-        match sessions::open(&mut conn, new).await {
-            Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {
-                Ok(sessions::open_in_turn(&mut conn, new).await?)
-            }
-            result => Ok(result?),
+    async fn open(&self, new: &NewSession) -> Result<Option<Entitled>, Error> {
+        let pool = &self.0.pool;
+        let open = async |conn: &mut _| sessions::open(conn, new).await;
+        match pool.run(open).await {
+            Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {}
+            result => return Ok(result?),
         }
+        let open_in_turn = async |conn: &mut _| sessions::open_in_turn(conn, new).await;
+        Ok(pool.run(open_in_turn).await?)
     }
 
-    /// Stores the password under the live parameters. The sign-in has succeeded, so a
-    /// failure is only logged; the next one tries again.
-    async fn upgrade(&self, password: &Password, credentials: &Credentials) {
-        let result: Result<bool, Error> = async {
-            let upgraded = self.0.hasher.hash(password).await?;
-            let mut conn = self.0.pool.get().await?;
+    /// Stores the password under the live parameters, after the reply. A failure is only
+    /// logged: the next sign-in tries again.
+    fn upgrade(&self, password: Password, credentials: Credentials) {
+        let identity = self.clone();
+        let upgrade = async move {
+            let upgraded = identity.0.hasher.hash(&password).await?;
             let (id, verified) = (credentials.user_id, &credentials.password_hash);
-            Ok(users::replace_password(&mut conn, id, verified, &upgraded).await?)
-        }
-        .await;
-        if let Err(error) = result {
-            let error = store::chain(&error);
-            tracing::warn!(user_id = %credentials.user_id, error, "password not upgraded");
-        }
+            let replace =
+                async |conn: &mut _| users::replace_password(conn, id, verified, &upgraded).await;
+            Ok(identity.0.pool.run(replace).await?)
+        };
+        let logged = async move {
+            let result: Result<bool, Error> = upgrade.await;
+            if let Err(error) = result {
+                tracing::warn!(error = error_chain(&error), "password not upgraded");
+            }
+        };
+        tokio::spawn(logged.in_current_span());
     }
 
     /// The tokens of a session's present generation, which `commitment` made.

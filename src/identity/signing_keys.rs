@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 
 use super::{Error, MasterKey, master_key::SealKey};
 use crate::store::{
-    AsyncPgConnection,
+    Pool,
     signing_keys::{SealedKey, find_active, insert_active_if_none},
 };
 
@@ -65,15 +65,17 @@ impl SigningKeys {
 
     /// Loads the active key. Where there is none it makes one, and then loads whichever
     /// replica's came first.
-    pub(super) async fn load(&self, conn: &mut AsyncPgConnection) -> Result<(), Error> {
-        let stored = match find_active(conn).await? {
+    pub(super) async fn load(&self, pool: &Pool) -> Result<(), Error> {
+        let find = async |conn: &mut _| find_active(conn).await;
+        let stored = match pool.run(find).await? {
             Some(stored) => stored,
             None => {
                 let made = self.generate()?;
-                if insert_active_if_none(conn, &made).await? {
+                let insert = async |conn: &mut _| insert_active_if_none(conn, &made).await;
+                if pool.run(insert).await? {
                     tracing::info!(kid = made.kid, "made the first signing key");
                 }
-                find_active(conn).await?.ok_or(Error::Conflict)?
+                pool.run(find).await?.ok_or(Error::Conflict)?
             }
         };
         let active = self.open(&stored)?;

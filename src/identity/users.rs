@@ -1,6 +1,6 @@
 //! Create, change and delete users; set and change passwords.
 
-use super::{Caller, Error, Identity, password::PasswordHasher, sign_in::CHECKS};
+use super::{Caller, Error, Identity, password::PasswordHasher, sign_in::ATTEMPTS};
 use crate::{
     model::{
         ids::UserId,
@@ -10,9 +10,7 @@ use crate::{
         user::User,
     },
     store::{
-        Pool,
-        sessions::Page,
-        sign_out,
+        Page, Pool, sign_out,
         users::{self, Change, Credentials},
     },
 };
@@ -81,8 +79,9 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn get_user(&self, id: UserId) -> Result<User, Error> {
-        let mut conn = self.0.pool.get().await?;
-        users::get(&mut conn, id).await?.ok_or(Error::UserNotFound)
+        let get = async |conn: &mut _| users::get(conn, id).await;
+        let found = self.0.pool.run(get).await?;
+        found.ok_or(Error::UserNotFound)
     }
 
     /// The user behind a login as it was typed.
@@ -91,10 +90,16 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn get_user_by_login(&self, login: &str) -> Result<User, Error> {
-        let key = Login::key_for_lookup(login).ok_or(Error::UserNotFound)?;
-        let mut conn = self.0.pool.get().await?;
-        let found = users::find_by_login(&mut conn, &key).await?;
+        let found = self.find_user_by_login(login).await?;
         found.ok_or(Error::UserNotFound)
+    }
+
+    pub(super) async fn find_user_by_login(&self, login: &str) -> Result<Option<User>, Error> {
+        let Some(key) = Login::key_for_lookup(login) else {
+            return Ok(None);
+        };
+        let find = async |conn: &mut _| users::find_by_login(conn, &key).await;
+        Ok(self.0.pool.run(find).await?)
     }
 
     /// One page of users, newest first.
@@ -103,8 +108,8 @@ impl Identity {
     ///
     /// When the database cannot be asked.
     pub async fn list_users(&self, page: Page<UserId>) -> Result<Vec<User>, Error> {
-        let mut conn = self.0.pool.get().await?;
-        Ok(users::list(&mut conn, page).await?)
+        let list = async |conn: &mut _| users::list(conn, page).await;
+        Ok(self.0.pool.run(list).await?)
     }
 
     /// Changes a user, and says how many sessions that ended.
@@ -113,8 +118,8 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn update_user(&self, change: &Change) -> Result<(User, usize), Error> {
-        let mut conn = self.0.pool.get().await?;
-        let updated = sign_out::update_user(&mut conn, change).await?;
+        let update = async |conn: &mut _| sign_out::update_user(conn, change).await;
+        let updated = self.0.pool.run(update).await?;
         let (user, ended) = updated.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %user.id, ended, "user updated");
         Ok((user, ended))
@@ -129,8 +134,8 @@ impl Identity {
     pub async fn set_password(&self, id: UserId, password: &Password) -> Result<usize, Error> {
         let user = self.get_user(id).await?;
         let password_hash = self.hash_strong(password, &user).await?;
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::set_password(&mut conn, id, &password_hash).await?;
+        let set = async |conn: &mut _| sign_out::set_password(conn, id, &password_hash).await;
+        let ended = self.0.pool.run(set).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
@@ -149,26 +154,26 @@ impl Identity {
         current: &Password,
         new: &Password,
     ) -> Result<usize, Error> {
-        for _ in 0..CHECKS {
-            let found = {
-                let mut conn = self.0.pool.get().await?;
-                users::find_with_password(&mut conn, caller.user_id).await?
-            };
+        let (id, kept) = (caller.user_id, caller.session_id);
+        let find = async |conn: &mut _| users::find_with_password(conn, id).await;
+        for _ in 0..ATTEMPTS {
+            let admission = self.0.hasher.admit()?;
+            let found = self.0.pool.run(find).await?;
             let (user, password_hash) = found.ok_or(Error::InvalidCredentials)?;
             let credentials = Credentials {
                 user_id: user.id,
                 password_hash,
                 disabled: user.disabled_at.is_some(),
             };
-            let (verified, _) = self.check(current, Some(credentials)).await?;
-            let verified = verified.password_hash;
+            let (credentials, _) = self.check(admission, current, Some(credentials)).await?;
             let replacement = self.hash_strong(new, &user).await?;
-            let mut conn = self.0.pool.get().await?;
-            let kept = caller.session_id;
-            let ended =
-                sign_out::change_password(&mut conn, user.id, &verified, &replacement, kept);
-            if let Some(ended) = ended.await? {
-                tracing::info!(user_id = %user.id, ended, "password changed");
+            let verified = &credentials.password_hash;
+            let change = async |conn: &mut _| {
+                sign_out::change_password(conn, id, verified, &replacement, kept).await
+            };
+            // None: the hash was replaced meanwhile, by another password or an upgrade.
+            if let Some(ended) = self.0.pool.run(change).await? {
+                tracing::info!(user_id = %id, ended, "password changed");
                 return Ok(ended);
             }
         }
@@ -181,8 +186,8 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn delete_user(&self, id: UserId) -> Result<usize, Error> {
-        let mut conn = self.0.pool.get().await?;
-        let ended = sign_out::delete_user(&mut conn, id).await?;
+        let delete = async |conn: &mut _| sign_out::delete_user(conn, id).await;
+        let ended = self.0.pool.run(delete).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
         tracing::info!(user_id = %id, ended, "user deleted");
         Ok(ended)
@@ -212,7 +217,6 @@ pub async fn create_user(
     new: NewUser,
 ) -> Result<User, Error> {
     let password_hash = hasher.hash(&new.password).await?;
-    let mut conn = pool.get().await?;
     let row = users::NewUser {
         id: UserId::generate(),
         login: new.login,
@@ -220,7 +224,8 @@ pub async fn create_user(
         roles: new.roles,
         password_hash,
     };
-    let created = users::create(&mut conn, &row).await?;
+    let create = async |conn: &mut _| users::create(conn, &row).await;
+    let created = pool.run(create).await?;
     let user = created.ok_or(Error::LoginTaken)?;
     tracing::info!(user_id = %user.id, "user created");
     Ok(user)

@@ -77,8 +77,9 @@ impl RefreshToken {
         if length != BYTES || bytes[0] != VERSION {
             return None;
         }
-        let key = keys.find(bytes[1])?;
-        hmac::verify(&key.key, &bytes[..BODY], &bytes[BODY..]).ok()?;
+        if !keys.verify(bytes[1], &bytes[..BODY], &bytes[BODY..]) {
+            return None;
+        }
         Some(Self {
             user_id: UserId(uuid_at(&bytes, 2)),
             session_id: SessionId(uuid_at(&bytes, 18)),
@@ -197,10 +198,12 @@ impl MacKeys {
         &self.active
     }
 
-    fn find(&self, id: u8) -> Option<&MacKey> {
+    /// Whether a key of this id made the tag. Ids are one byte, so two keys may share one.
+    fn verify(&self, id: u8, message: &[u8], tag: &[u8]) -> bool {
         std::iter::once(&self.active)
             .chain(&self.others)
-            .find(|key| key.id == id)
+            .filter(|key| key.id == id)
+            .any(|key| hmac::verify(&key.key, message, tag).is_ok())
     }
 }
 
@@ -236,6 +239,13 @@ mod tests {
         let older = MacKeys::new(MacKey::new(8, &[2; 32]), vec![]);
         let text = token().encode(&older);
         assert_eq!(RefreshToken::decode(text.expose(), &keys()), Some(token()));
+    }
+
+    #[test]
+    fn keys_that_share_an_id_are_both_tried() {
+        let twin = MacKeys::new(MacKey::new(7, &[3; 32]), vec![MacKey::new(7, &[1; 32])]);
+        let text = token().encode(&keys());
+        assert_eq!(RefreshToken::decode(text.expose(), &twin), Some(token()));
     }
 
     #[test]

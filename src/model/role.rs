@@ -21,9 +21,7 @@ pub enum RolesError {
     #[error("must be at most {MAX_ROLES} roles")]
     TooMany,
     /// The role at this index has characters that no role has, or is too long.
-    #[error(
-        "role {0} must be 1 to {MAX_LENGTH} characters of a-z 0-9 . _ : - and begin with a letter"
-    )]
+    #[error("must be 1 to {MAX_LENGTH} characters of a-z 0-9 . _ : - and begin with a letter")]
     Malformed(usize),
 }
 

@@ -77,13 +77,15 @@ pub enum State {
 
 impl Session {
     /// The state at `now`, a time of the database's clock. The limits themselves
-    /// are already outside: a session lives strictly before them.
+    /// are already outside: a session lives strictly before them. One that was ended
+    /// after it had expired has expired.
     #[must_use]
     pub fn state(&self, now: OffsetDateTime) -> State {
+        let expires_at = self.idle_expires_at.min(self.absolute_expires_at);
         match self.ended {
-            Some(ended) => State::Revoked(ended),
-            None if now < self.idle_expires_at && now < self.absolute_expires_at => State::Live,
-            None => State::Expired,
+            Some(ended) if ended.at < expires_at => State::Revoked(ended),
+            None if now < expires_at => State::Live,
+            Some(_) | None => State::Expired,
         }
     }
 }

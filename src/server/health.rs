@@ -1,12 +1,9 @@
 //! Health (grpc.health.v1). `""` is liveness: the process answers. Each service by
 //! name is readiness: the database can be asked.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tonic::server::NamedService;
 use tonic_health::{
     ServingStatus,
@@ -32,11 +29,17 @@ pub(super) const SERVICES: [&str; 3] = [
 /// Whether the services can be called at all. Once true it stays true: a database that
 /// is gone for a moment fails the calls that need it, not all.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Readiness(Arc<AtomicBool>);
+pub(super) struct Readiness(Arc<watch::Sender<bool>>);
 
 impl Readiness {
     pub(super) fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        *self.0.borrow()
+    }
+
+    /// Completes when the services can be called.
+    pub(super) async fn wait(&self) {
+        // It fails when the sender is gone, which this is.
+        let _ = self.0.subscribe().wait_for(|ready| *ready).await;
     }
 }
 
@@ -50,10 +53,10 @@ pub(super) struct Health {
 
 impl Health {
     /// Everything NOT_SERVING, `""` too.
-    pub(super) async fn new() -> (Self, HealthServer<impl HealthRpc>) {
+    pub(super) async fn new(readiness: Readiness) -> (Self, HealthServer<impl HealthRpc>) {
         let (reporter, service) = health_reporter();
         let health = Self {
-            readiness: Readiness::default(),
+            readiness,
             reporter,
             stopped: Mutex::new(false),
         };
@@ -68,7 +71,7 @@ impl Health {
 
     /// Migrations, keys and pool are ready.
     pub(super) async fn set_ready(&self) {
-        self.readiness.0.store(true, Ordering::Release);
+        self.readiness.0.send_replace(true);
         let stopped = self.stopped.lock().await;
         if !*stopped {
             self.report("", true).await;

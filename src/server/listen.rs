@@ -1,56 +1,17 @@
 //! One listener: TCP or a unix socket.
 
-use std::{
-    fmt,
-    future::Future,
-    io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    str::FromStr,
-    time::Duration,
-};
+use std::{future::Future, io, os::unix::fs::FileTypeExt, path::Path, time::Duration};
 
 use futures_util::stream::{self, Stream};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tonic::transport::server::Router;
 
-use super::CallStack;
+use super::{CallStack, opening::Opening};
+use crate::config::ListenAddress;
 
 /// How long to wait when a connection cannot be accepted, for want of file descriptors
 /// for example: the loop goes on, and does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Where to listen: `HOST:PORT`, or `unix:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListenAddress {
-    /// A TCP address; port 0 lets the system choose one.
-    Tcp(SocketAddr),
-    /// The path of a unix socket.
-    Unix(PathBuf),
-}
-
-impl FromStr for ListenAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("unix:") {
-            Some("") => Err("the path of the unix socket is missing".to_owned()),
-            Some(path) => Ok(Self::Unix(path.into())),
-            None => text.parse().map(Self::Tcp).map_err(|_| {
-                "must be an address and a port, 127.0.0.1:50051, or unix:PATH".to_owned()
-            }),
-        }
-    }
-}
-
-impl fmt::Display for ListenAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// A bound listener.
 pub struct Listener {
@@ -92,36 +53,48 @@ impl Listener {
         &self.address
     }
 
-    /// Serves until `stop` completes and every call has ended.
+    /// Serves until `stop` completes and every call has ended. A new connection may be
+    /// silent for `silence`.
     pub(super) async fn serve(
         self,
         router: Router<CallStack>,
+        silence: Duration,
         stop: impl Future<Output = ()>,
     ) -> Result<(), tonic::transport::Error> {
         match self.socket {
             Socket::Tcp(listener) => {
-                let incoming = accept(listener, accept_tcp);
+                let incoming = accept(listener, accept_tcp, silence);
                 router.serve_with_incoming_shutdown(incoming, stop).await
             }
             Socket::Unix(listener) => {
-                let incoming = accept(listener, accept_unix);
-                let result = router.serve_with_incoming_shutdown(incoming, stop).await;
-                if let ListenAddress::Unix(path) = &self.address {
-                    let _ = std::fs::remove_file(path);
-                }
-                result
+                let incoming = accept(listener, accept_unix, silence);
+                // Before the drain, in which a successor may already bind the path.
+                let stop = async {
+                    stop.await;
+                    if let ListenAddress::Unix(path) = &self.address {
+                        let _ = std::fs::remove_file(path);
+                    }
+                };
+                router.serve_with_incoming_shutdown(incoming, stop).await
             }
         }
     }
 }
 
 async fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(_) => {}
+    }
     match UnixStream::connect(path).await {
-        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path)
         }
-        Err(_) => Ok(()),
+        _ => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
 
@@ -139,11 +112,15 @@ async fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
 fn accept<L, C>(
     listener: L,
     accept: impl AsyncFn(&L) -> io::Result<C>,
-) -> impl Stream<Item = io::Result<C>> {
-    stream::unfold((listener, accept), async |(listener, accept)| {
+    silence: Duration,
+) -> impl Stream<Item = io::Result<Opening<C>>> {
+    stream::unfold((listener, accept), move |(listener, accept)| async move {
         loop {
             match accept(&listener).await {
-                Ok(connection) => return Some((Ok(connection), (listener, accept))),
+                Ok(connection) => {
+                    let opening = Opening::new(connection, silence);
+                    return Some((Ok(opening), (listener, accept)));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -151,23 +128,4 @@ fn accept<L, C>(
             }
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_told_apart() {
-        let parse = |text: &str| text.parse::<ListenAddress>();
-        assert_eq!(parse("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
-        assert_eq!(parse("[::1]:50051").unwrap().to_string(), "[::1]:50051");
-        assert_eq!(
-            parse("unix:/run/r.sock").unwrap().to_string(),
-            "unix:/run/r.sock"
-        );
-        for bad in ["", "localhost", "unix:", "127.0.0.1"] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -1,18 +1,23 @@
 //! From a listener to a service, and the watch over its database after.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, num::NonZeroUsize, time::Duration};
 
 use super::{Error, health::Health};
 use crate::{
     config::Serve,
+    error_chain,
     identity::{self, Identity},
-    store,
+    store::{self, Pool, PoolOptions},
 };
 
 /// How often the database is asked whether it is there.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the database may take to answer before it counts as gone.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(2);
+const WATCH: PoolOptions = PoolOptions {
+    max_connections: NonZeroUsize::MIN,
+    statement_timeout: Duration::from_secs(2),
+    connection_timeout: Duration::from_secs(2),
+};
 /// How long to wait for a database that cannot be reached, at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -30,14 +35,14 @@ pub(super) async fn run(
         else {
             return Err(error);
         };
-        tracing::warn!(error = store::chain(&error), "waiting for the database");
+        tracing::warn!(error = error_chain(&error), "waiting for the database");
         tokio::time::sleep(backoff).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
     }
     health.set_ready().await;
     health.set_database(true).await;
     tracing::info!("serving");
-    watch(identity, health).await
+    watch(&Pool::new(&config.database.database_url, &WATCH)?, health).await
 }
 
 async fn prepare(config: &Serve, identity: &Identity) -> Result<(), Error> {
@@ -55,25 +60,21 @@ async fn prepare(config: &Serve, identity: &Identity) -> Result<(), Error> {
     identity.load_signing_keys().await.map_err(Error::Keys)
 }
 
-async fn watch(identity: &Identity, health: &Health) -> ! {
+/// Watches on a connection of its own, so that calls which keep the others busy do not
+/// look like a database that is gone.
+async fn watch(pool: &Pool, health: &Health) -> ! {
     let mut reachable = true;
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
-        let answer = tokio::time::timeout(WATCH_TIMEOUT, ask(identity)).await;
-        let is_reachable = matches!(answer, Ok(Ok(())));
-        if is_reachable != reachable {
-            reachable = is_reachable;
-            health.set_database(reachable).await;
-            if reachable {
-                tracing::info!("the database is back");
-            } else {
-                tracing::error!("the database is gone");
-            }
+        let answer = pool.run(async |conn| store::ping(conn).await).await;
+        if answer.is_ok() == reachable {
+            continue;
+        }
+        reachable = answer.is_ok();
+        health.set_database(reachable).await;
+        match answer {
+            Ok(()) => tracing::info!("the database is back"),
+            Err(error) => tracing::error!(error = error_chain(&error), "the database is gone"),
         }
     }
-}
-
-async fn ask(identity: &Identity) -> Result<(), store::Error> {
-    let mut conn = identity.pool().get().await?;
-    store::ping(&mut conn).await
 }

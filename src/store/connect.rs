@@ -62,9 +62,11 @@ impl Connector {
         let mut config = url.config.clone();
         let timeout = statement_timeout.as_millis();
         let given = config.get_options().unwrap_or_default();
-        // The last one counts: what the address says.
+        // The last one counts: what the address says, but for the isolation, on which the
+        // statements rely to look again after a lock.
         config.options(format!(
-            "-c statement_timeout={timeout} -c idle_in_transaction_session_timeout={timeout} {given}"
+            "-c statement_timeout={timeout} -c idle_in_transaction_session_timeout={timeout} \
+             {given} -c default_transaction_isolation=read\\ committed"
         ));
         let hosts = u32::try_from(url.hosts.len()).unwrap_or(u32::MAX);
         let share = limit / hosts;

@@ -96,6 +96,10 @@ fn parse_url(rest: &str) -> Result<Options, InvalidDatabaseUrl> {
 /// The hosts and the ports of `host:port,[address]:port,...`, each joined by commas.
 fn split_authority(authority: &str) -> Result<(String, String), InvalidDatabaseUrl> {
     let (mut hosts, mut ports) = (Vec::new(), Vec::new());
+    // The rest of a password with an `@` of its own would be looked up and logged.
+    if authority.contains('@') {
+        return Err(InvalidDatabaseUrl::Syntax(UNENCODED));
+    }
     for entry in authority.split(',') {
         let (host, port) = match entry.strip_prefix('[') {
             Some(rest) => {

@@ -1,11 +1,7 @@
 //! The address of the database, written and meant as libpq does.
 
-use std::{ffi::OsStr, fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
-use clap::{
-    builder::{TypedValueParser, ValueParserFactory},
-    error::ErrorKind,
-};
 use thiserror::Error;
 use tokio_postgres::config::SslNegotiation;
 
@@ -260,40 +256,6 @@ impl fmt::Display for DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DatabaseUrl({self})")
-    }
-}
-
-/// Lets clap parse a [`DatabaseUrl`] without quoting it, password and all, in the
-/// error, as clap does with types that it only knows by `FromStr`.
-#[derive(Clone, Debug)]
-pub struct DatabaseUrlParser;
-
-impl ValueParserFactory for DatabaseUrl {
-    type Parser = DatabaseUrlParser;
-
-    fn value_parser() -> DatabaseUrlParser {
-        DatabaseUrlParser
-    }
-}
-
-impl TypedValueParser for DatabaseUrlParser {
-    type Value = DatabaseUrl;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<DatabaseUrl, clap::Error> {
-        let parsed = match value.to_str() {
-            Some(text) => text.parse(),
-            None => Err(InvalidDatabaseUrl::Syntax("it is not UTF-8")),
-        };
-        parsed.map_err(|error| {
-            let arg = arg.map(ToString::to_string).unwrap_or_default();
-            let text = format!("invalid value for '{arg}': {error}\n");
-            clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command)
-        })
     }
 }
 

@@ -18,7 +18,7 @@ pub enum Error {
     #[error("the database is unavailable")]
     Unavailable(#[source] Source),
     /// The transaction met another one (SQLSTATE 40001 or 40P01) and was rolled back;
-    /// [`retry_conflicts`](super::retry_conflicts) has been there already.
+    /// [`Pool::run`](super::Pool::run) has tried again already.
     #[error("the transaction conflicted with another")]
     Conflict(#[source] Source),
     /// The statement was canceled, by `statement_timeout` or by request.
@@ -96,19 +96,6 @@ impl From<TlsError> for Error {
     fn from(error: TlsError) -> Self {
         Self::Setup(error.into())
     }
-}
-
-/// An error and its causes, in one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

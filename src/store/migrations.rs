@@ -110,9 +110,7 @@ fn run_pending(connection: AsyncPgConnection) -> Result<Vec<String>, Error> {
         harness
             .run_migration(&migration)
             .map_err(Error::Unexpected)?;
-        let name = migration.name().to_string();
-        tracing::info!(name, "migrated");
-        names.push(name);
+        names.push(migration.name().to_string());
     }
     Ok(names)
 }

@@ -21,10 +21,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{
     DatabaseUrl, Error,
     connect::{ConnectError, Connector},
+    retry::{Step, retry_conflicts},
 };
 
 /// What a request to cancel a statement may take, its own connection included.
-const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
 /// How many connections, and how long anything may take.
 #[derive(Clone, Copy, Debug)]
@@ -35,14 +36,14 @@ pub struct PoolOptions {
     /// ends it; zero is for ever.
     pub statement_timeout: Duration,
     /// The longest [`Pool::get`] may take, waiting and connecting together.
-    pub checkout_timeout: Duration,
+    pub connection_timeout: Duration,
 }
 
 /// A pool of connections; its clones share them.
 #[derive(Clone)]
 pub struct Pool {
     connections: managed::Pool<Manager>,
-    checkout_timeout: Duration,
+    connection_timeout: Duration,
 }
 
 impl Pool {
@@ -58,26 +59,44 @@ impl Pool {
         let PoolOptions {
             max_connections,
             statement_timeout,
-            checkout_timeout,
+            connection_timeout,
         } = *options;
-        let manager = Manager(Connector::new(url, statement_timeout, checkout_timeout)?);
+        let manager = Manager(Connector::new(url, statement_timeout, connection_timeout)?);
         let connections = managed::Pool::builder(manager)
             .max_size(max_connections.get())
             .build()
             .map_err(|error| Error::Setup(error.into()))?;
         Ok(Self {
             connections,
-            checkout_timeout,
+            connection_timeout,
         })
+    }
+
+    /// Runs a step on a connection. One that lost against another transaction was rolled
+    /// back by the server, and is run again, up to three times.
+    ///
+    /// # Errors
+    ///
+    /// Those of the step, and of [`Pool::get`].
+    pub async fn run<T, S>(&self, step: S) -> Result<T, Error>
+    where
+        S: AsyncFn(&mut AsyncPgConnection) -> Result<T, Error>,
+        for<'c> S: Step<&'c mut AsyncPgConnection, T>,
+    {
+        retry_conflicts(|| async {
+            let mut conn = self.get().await?;
+            step(&mut conn).await
+        })
+        .await
     }
 
     /// Takes a connection out of the pool, or makes one.
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] when that fails or takes longer than `checkout_timeout`.
+    /// [`Error::Unavailable`] when that fails or takes longer than `connection_timeout`.
     pub async fn get(&self) -> Result<Connection, Error> {
-        match tokio::time::timeout(self.checkout_timeout, self.connections.get()).await {
+        match tokio::time::timeout(self.connection_timeout, self.connections.get()).await {
             Ok(Ok(object)) => Ok(Connection(Some(object))),
             Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
             Ok(Err(error)) => Err(Error::Unavailable(error.into())),

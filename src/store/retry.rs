@@ -13,10 +13,10 @@ const ATTEMPTS: u32 = 3;
 /// # Errors
 ///
 /// The error of the last attempt.
-pub async fn retry_conflicts<T, F, Attempt>(mut attempt: F) -> Result<T, Error>
+pub(super) async fn retry_conflicts<T, F, Attempt>(mut attempt: F) -> Result<T, Error>
 where
     F: FnMut() -> Attempt,
-    Attempt: Future<Output = Result<T, Error>> + Send,
+    Attempt: Future<Output = Result<T, Error>>,
 {
     for attempted in 1..ATTEMPTS {
         match attempt().await {
@@ -29,6 +29,22 @@ where
         }
     }
     attempt().await
+}
+
+/// A statement or a transaction: an async closure that takes a connection.
+///
+/// `AsyncFn` alone cannot say that its future is `Send`; this can.
+pub trait Step<C, T>: Fn(C) -> <Self as Step<C, T>>::Attempt {
+    /// One run of it.
+    type Attempt: Future<Output = Result<T, Error>> + Send;
+}
+
+impl<S, C, T, Attempt> Step<C, T> for S
+where
+    S: Fn(C) -> Attempt,
+    Attempt: Future<Output = Result<T, Error>> + Send,
+{
+    type Attempt = Attempt;
 }
 
 /// A number that spreads; without randomness from the system always the same.

@@ -27,7 +27,7 @@ diesel::table! {
         id -> Uuid,
         client_id -> Text,
         device_id -> Nullable<Text>,
-        device_name -> Text,
+        display_name -> Text,
         user_agent -> Text,
         ip_address -> Nullable<Inet>,
         created_at -> Timestamptz,

@@ -6,13 +6,13 @@ mod revoke;
 mod rotate;
 mod row;
 
-pub use list::{Filter, Page, Range, list};
-pub use open::{NewSession, Opened, open, open_in_turn};
+pub use list::{Filter, Range, list};
+pub use open::{NewSession, open, open_in_turn};
 pub use revoke::{
     Reused, revoke, revoke_of_user, revoke_reused, revoke_user_sessions,
     revoke_user_sessions_except,
 };
-pub use rotate::{Rotated, Rotation, rotate};
+pub use rotate::{Rotation, rotate};
 
 use diesel::{
     ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl,
@@ -34,6 +34,46 @@ use crate::model::{
     verdict::Lineage,
 };
 
+/// A session as it was seen at one moment, which decides its state.
+#[derive(Debug)]
+pub struct SeenSession {
+    /// The session.
+    pub session: Session,
+    /// The moment, by the database's clock.
+    pub now: OffsetDateTime,
+}
+
+impl TryFrom<(SessionRow, OffsetDateTime)> for SeenSession {
+    type Error = Error;
+
+    fn try_from((row, at): (SessionRow, OffsetDateTime)) -> Result<Self, Error> {
+        Ok(Self {
+            session: row.try_into()?,
+            now: at,
+        })
+    }
+}
+
+/// A session and what its user may do, as a change of it found them.
+#[derive(Debug)]
+pub struct Entitled {
+    /// The session after the change.
+    pub session: Session,
+    /// The user's roles at that moment.
+    pub roles: Roles,
+}
+
+impl TryFrom<(SessionRow, Vec<String>)> for Entitled {
+    type Error = Error;
+
+    fn try_from((row, roles): (SessionRow, Vec<String>)) -> Result<Self, Error> {
+        Ok(Self {
+            session: row.try_into()?,
+            roles: Roles::from_stored(roles),
+        })
+    }
+}
+
 /// A session, its generations and its user, at one moment.
 #[derive(Debug)]
 pub struct Standing {
@@ -45,6 +85,17 @@ pub struct Standing {
     pub user: Option<Standard>,
     /// The moment, by the database's clock.
     pub now: OffsetDateTime,
+}
+
+impl Standing {
+    /// The session and the moment alone.
+    #[must_use]
+    pub fn seen(self) -> SeenSession {
+        SeenSession {
+            session: self.session,
+            now: self.now,
+        }
+    }
 }
 
 /// What a user's row demands of a session.
@@ -107,7 +158,7 @@ pub async fn find_standing(
     }))
 }
 
-/// A session of any user, whatever its state, and the database's time.
+/// A session of any user, whatever its state.
 ///
 /// # Errors
 ///
@@ -115,14 +166,14 @@ pub async fn find_standing(
 pub async fn get(
     conn: &mut AsyncPgConnection,
     id: SessionId,
-) -> Result<Option<(Session, OffsetDateTime)>, Error> {
+) -> Result<Option<SeenSession>, Error> {
     let row: Option<(SessionRow, OffsetDateTime)> = sessions::table
         .filter(sessions::id.eq(id.0))
         .select((sessions::all_columns, now.into_sql::<Timestamptz>()))
         .first(conn)
         .await
         .optional()?;
-    row.map(|(row, at)| Ok((row.try_into()?, at))).transpose()
+    row.map(SeenSession::try_from).transpose()
 }
 
 fn bytes(commitment: Commitment) -> Vec<u8> {

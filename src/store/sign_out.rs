@@ -16,15 +16,29 @@ use crate::model::{
     user::User,
 };
 
-/// Ends all live sessions of a user and says how many; `None` when there is no such
-/// user.
+/// Ends all live sessions of a user but those named, and says how many; `None` when
+/// there is no such user.
 ///
 /// # Errors
 ///
 /// When the database cannot be asked; then nothing has changed.
-pub async fn sign_out(conn: &mut AsyncPgConnection, id: UserId) -> Result<Option<usize>, Error> {
-    conn.transaction(async |conn| end_all(conn, id, EndReason::RevokedByAdmin).await)
-        .await
+pub async fn sign_out(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    kept: &[SessionId],
+) -> Result<Option<usize>, Error> {
+    let reason = EndReason::RevokedByAdmin;
+    conn.transaction(async |conn| {
+        if kept.is_empty() {
+            return end_all(conn, id, reason).await;
+        }
+        if !users::lock(conn, id).await? {
+            return Ok(None);
+        }
+        let ended = sessions::revoke_user_sessions_except(conn, id, kept, reason).await?;
+        Ok(Some(ended))
+    })
+    .await
 }
 
 /// Sets a user's password and ends all sessions; `None` when there is no such user.
@@ -38,7 +52,9 @@ pub async fn set_password(
     password_hash: &PasswordHash,
 ) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
-        users::set_password(conn, id, password_hash).await?;
+        if !users::set_password(conn, id, password_hash).await? {
+            return Ok(None);
+        }
         end_all(conn, id, EndReason::PasswordChanged).await
     })
     .await

@@ -7,7 +7,10 @@ use std::{
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,21 +48,7 @@ impl TestServer {
 
         let data = server.folder.join("data");
         let data = data.to_str().unwrap();
-        server.run(
-            "initdb",
-            &[
-                "-D",
-                data,
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "--no-sync",
-            ],
-        );
+        run("cp", &["-R", template(), data], &server.folder);
         let settings = prepare(Path::new(data));
         let socket = server.folder.display();
         let settings = format!(
@@ -82,7 +71,11 @@ impl TestServer {
             "-l",
             log.to_str().unwrap(),
         ];
-        self.run("pg_ctl", &[&common, arguments].concat());
+        run(
+            &postgres("pg_ctl"),
+            &[&common, arguments].concat(),
+            &self.folder,
+        );
     }
 
     /// The address by unix socket.
@@ -104,7 +97,7 @@ impl TestServer {
         let options = PoolOptions {
             max_connections: NonZeroUsize::new(size).unwrap(),
             statement_timeout,
-            checkout_timeout: Duration::from_secs(20),
+            connection_timeout: Duration::from_secs(20),
         };
         Pool::new(&self.url(), &options).unwrap()
     }
@@ -124,21 +117,6 @@ impl TestServer {
         let result = tokio::time::timeout(Duration::from_secs(60), wait).await;
         assert!(result.is_ok(), "it never came true that {condition}");
     }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let mut command = Command::new(programs().join(program));
-        command.args(arguments).current_dir(&self.folder);
-        if let Some((uid, gid)) = postgres_user() {
-            command.uid(uid).gid(gid);
-        }
-        let log = fs::File::create(self.folder.join(program)).unwrap();
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        assert!(
-            command.status().unwrap().success(),
-            "{program} failed, see {:?}",
-            self.folder
-        );
-    }
 }
 
 impl Drop for TestServer {
@@ -146,6 +124,43 @@ impl Drop for TestServer {
         self.control(&["-m", "immediate", "stop"]);
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// A data folder to copy, made once for all runs since initdb takes a second.
+fn template() -> &'static str {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let uid = postgres_user().map_or(0, |(uid, _)| uid);
+        let template = std::env::temp_dir().join(format!("rollcall-initdb-{uid}"));
+        if !template.exists() {
+            let folder = std::env::temp_dir().join(format!("rollcall-new-{}", std::process::id()));
+            fs::create_dir(&folder).unwrap();
+            give_to_postgres(&folder);
+            let new = folder.join("data");
+            let arguments = "-A trust -U postgres -E UTF8 --locale=C --no-sync -D";
+            let mut arguments: Vec<_> = arguments.split(' ').collect();
+            arguments.push(new.to_str().unwrap());
+            run(&postgres("initdb"), &arguments, &folder);
+            // Whole, or not at all; another process may have been first.
+            let _ = fs::rename(new, &template);
+            let _ = fs::remove_dir_all(folder);
+        }
+        template.to_str().unwrap().to_owned()
+    })
+}
+
+/// Runs a program as the user that Postgres runs as, its output going to `folder`.
+fn run(program: &str, arguments: &[&str], folder: &Path) {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder);
+    if let Some((uid, gid)) = postgres_user() {
+        command.uid(uid).gid(gid);
+    }
+    let name = Path::new(program).file_name().unwrap();
+    let log = fs::File::create(folder.join(name)).unwrap();
+    command.stdout(log.try_clone().unwrap()).stderr(log);
+    let succeeded = command.status().unwrap().success();
+    assert!(succeeded, "{program} failed, see {folder:?}");
 }
 
 pub(super) fn give_to_postgres(path: &Path) {
@@ -169,10 +184,12 @@ fn postgres_user() -> Option<(u32, u32)> {
     Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
 }
 
-fn programs() -> PathBuf {
+/// One of Postgres's programs: Debian's newest, or what the PATH has.
+fn postgres(program: &str) -> String {
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let newest = installed.map(|version| version.unwrap().path()).max();
-    newest
+    let folder = newest
         .map(|version| version.join("bin"))
-        .unwrap_or_default()
+        .unwrap_or_default();
+    folder.join(program).to_str().unwrap().to_owned()
 }

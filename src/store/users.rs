@@ -4,7 +4,7 @@ mod row;
 mod write;
 
 pub use write::{
-    Change, NewUser, create, delete, expire_sessions, replace_password, set_password, update,
+    Change, NewUser, create, delete, expire_sessions, lock, replace_password, set_password, update,
 };
 
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl};
@@ -13,9 +13,8 @@ use row::UserRow;
 use uuid::Uuid;
 
 use super::{
-    Error,
+    Error, Page,
     schema::{user_logins, users},
-    sessions::Page,
 };
 use crate::model::{ids::UserId, password::PasswordHash, user::User};
 

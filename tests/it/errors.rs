@@ -84,6 +84,7 @@ rows! {
         store::Error::Unexpected(CAUSE.into()).into(),
     ],
     Error::Crypto(_) => [Error::Crypto(CAUSE)],
+    Error::Stopped => [Error::Stopped],
     Error::WrongMasterKey { .. } => [Error::WrongMasterKey { kid: CAUSE.to_owned() }],
     Error::Signing(_) => [Error::Signing(jsonwebtoken::errors::ErrorKind::InvalidToken.into())],
 }
@@ -92,7 +93,7 @@ rows! {
 fn every_error_has_its_code_reason_and_advice() {
     let mut table = String::new();
     for error in rows() {
-        line(&mut table, &format!("{error:?}"), &status::status(&error));
+        line(&mut table, &format!("{error:?}"), &error.into());
     }
     for (name, status) in answers_without_a_flow() {
         line(&mut table, name, &status);
@@ -102,7 +103,7 @@ fn every_error_has_its_code_reason_and_advice() {
 
 #[test]
 fn every_reason_of_the_proto_is_an_answer_to_something() {
-    let flows = rows().iter().map(status::status).collect::<Vec<_>>();
+    let flows = rows().into_iter().map(Status::from).collect::<Vec<_>>();
     let others = answers_without_a_flow().map(|(_, status)| status);
     let seen: BTreeSet<_> = flows.iter().chain(&others).map(reason).collect();
     let declared = (1..).map_while(|number| ErrorReason::try_from(number).ok());
@@ -115,7 +116,7 @@ fn every_reason_of_the_proto_is_an_answer_to_something() {
 #[test]
 fn failure_of_the_server_shows_a_fixed_text_and_not_its_cause() {
     for error in rows() {
-        let status = status::status(&error);
+        let status = Status::from(error);
         let shown = format!("{status:?}");
         assert!(!shown.contains(CAUSE), "{shown}");
         if status.code() == Code::Internal {

@@ -1,34 +1,40 @@
 //! A server of its own for each test, in the production layers, on a database of its
 //! own: a copy of one prepared template on a private Postgres.
 
+mod cluster;
 mod database;
+pub mod http2;
+pub mod process;
 mod raw;
 mod requests;
 mod wire;
 
-use std::{ops::Deref, sync::LazyLock};
+use std::{ops::Deref, sync::LazyLock, time::Duration};
 
 use clap::Parser;
 use rollcall::{
-    config::{Cli, Command, Serve},
+    config::{Cli, Command, ListenAddress, Serve},
     identity::{Identity, MasterKey, NewUser},
     model::{ids::UserId, login::Login, password::Password, role::Roles},
     proto::v1::{
         self, auth_client::AuthClient, session_admin_client::SessionAdminClient,
         user_admin_client::UserAdminClient,
     },
-    server::{ListenAddress, Server},
+    server::Server,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{
-    Request, Status,
+    Request, Status, Streaming,
     transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
+    health_client::HealthClient,
 };
 use tonic_types::StatusExt;
+use zeroize::Zeroizing;
 
+pub use cluster::OwnCluster;
 pub use database::Database;
 pub use raw::rpcs;
 pub use requests::{NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask};
@@ -40,11 +46,6 @@ pub const PASSWORD: &str = "violet-anchor-mosaic-73";
 /// One master key for all tests: their databases tell them apart.
 static MASTER_KEY: LazyLock<MasterKey> =
     LazyLock::new(|| MasterKey::generate().expect("the system has random bytes"));
-
-/// The text of the master key.
-pub fn master_key() -> String {
-    MASTER_KEY.expose().to_string()
-}
 
 /// A database with one server on it.
 pub struct Harness {
@@ -121,15 +122,11 @@ impl Replica {
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .expect("an address makes a URL")
-            .connect()
-            .await
-            .expect("the listener is bound");
+        let address = address.to_string();
         Self {
             identity,
-            address: address.to_string(),
-            channel,
+            channel: connect(&address).await,
+            address,
             stop: Some(stop),
             running: Some(running),
         }
@@ -142,20 +139,16 @@ impl Replica {
 
     /// Waits until a service reports `wanted`.
     pub async fn wait_for_health(&self, service: &str, wanted: ServingStatus) {
-        let request = HealthCheckRequest {
-            service: service.to_owned(),
-        };
-        let mut statuses = HealthClient::new(self.channel.clone())
-            .watch(request)
-            .await
-            .expect("health answers")
-            .into_inner();
-        while let Some(status) = statuses.message().await.expect("the stream goes on") {
-            if status.status() == wanted {
-                return;
+        let mut statuses = self.watch_health(service).await;
+        let waiting = async {
+            while let Some(status) = statuses.message().await.expect("the stream goes on") {
+                if status.status() == wanted {
+                    return;
+                }
             }
-        }
-        panic!("{service} never reported {wanted:?}");
+            panic!("{service} never reported {wanted:?}");
+        };
+        patiently(service, waiting).await;
     }
 
     /// Stops the server as SIGTERM does, and waits for its end.
@@ -223,27 +216,60 @@ impl Replica {
         let reply = self.auth().refresh(request).await?;
         Ok(reply.into_inner())
     }
+
+    /// One more connection.
+    pub async fn connect(&self) -> Channel {
+        connect(&self.address).await
+    }
+
+    /// Tells the server to stop, as SIGTERM does.
+    pub fn begin_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// What a service reports at this moment.
+    pub async fn health(&self, service: &str) -> Result<ServingStatus, Status> {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let mut client = HealthClient::new(self.channel.clone());
+        Ok(client.check(request).await?.into_inner().status())
+    }
+
+    /// What a service reports from this moment on.
+    pub async fn watch_health(&self, service: &str) -> Streaming<HealthCheckResponse> {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let mut client = HealthClient::new(self.channel.clone());
+        let watching = client.watch(request).await.expect("health answers");
+        watching.into_inner()
+    }
+}
+
+async fn connect(address: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"));
+    let endpoint = endpoint.expect("an address makes a URL");
+    endpoint.connect().await.expect("the listener is bound")
 }
 
 fn config(url: &str, options: &[&str]) -> Serve {
     let key = MASTER_KEY.expose();
-    let fixed = [
-        "rollcall",
-        "serve",
-        "--database-url",
-        url,
-        "--master-key",
-        &key,
-        "--listen",
-        "127.0.0.1:0",
-        "--issuer",
-        "https://id.test",
-        "--max-connections",
-        "8",
-        "--drain-pause",
-        "0s",
+    let defaults = [
+        ("--database-url", url),
+        ("--master-key", &*key),
+        ("--listen", "127.0.0.1:0"),
+        ("--issuer", "https://id.test"),
+        ("--max-connections", "8"),
+        ("--drain-pause", "0s"),
     ];
-    let arguments = fixed.iter().chain(options);
+    let mut arguments = vec!["rollcall", "serve"];
+    for (option, value) in defaults {
+        if !options.contains(&option) {
+            arguments.extend([option, value]);
+        }
+    }
+    arguments.extend(options);
     match Cli::try_parse_from(arguments)
         .expect("the options are known")
         .command
@@ -339,4 +365,16 @@ pub fn metadata(status: &Status, key: &str) -> String {
     let details = status.get_error_details();
     let info = details.error_info().expect("every error has ErrorInfo");
     info.metadata.get(key).cloned().unwrap_or_default()
+}
+
+/// The text of the tests' master key.
+pub fn master_key() -> Zeroizing<String> {
+    MASTER_KEY.expose()
+}
+
+/// Waits for what must happen; where it never does, the test fails instead of hanging.
+pub async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(10), future)
+        .await
+        .unwrap_or_else(|_| panic!("in vain: {what}"))
 }

@@ -9,8 +9,11 @@
 mod access_tokens;
 mod authorization;
 mod bad_input;
+mod deadlines;
+mod drain;
 mod errors;
 mod harness;
+mod health;
 mod layering;
 mod my_sessions;
 mod passwords;

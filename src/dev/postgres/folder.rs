@@ -17,6 +17,9 @@ use super::server::{POLL, SOCKET_FILE};
 /// its closing zero.
 const SOCKET_PATH_LIMIT: usize = 104;
 
+/// How long a process that was killed a moment ago may take to be gone.
+const DEATH: Duration = Duration::from_millis(250);
+
 /// How long an earlier Postgres may take over each way of stopping.
 const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,7 +49,12 @@ impl Folder {
             .truncate(false)
             .open(&file)
             .map_err(Error::io("open", &file))?;
-        if !try_lock(&lock, &file)? {
+        let started = Instant::now();
+        while !try_lock(&lock, &file)? {
+            if started.elapsed() < DEATH {
+                thread::sleep(POLL);
+                continue;
+            }
             let mut process = String::new();
             lock.read_to_string(&mut process)
                 .map_err(Error::io("read", &file))?;

@@ -110,6 +110,27 @@ impl StoredHash {
         compute(&self.params, &self.salt, password, computed, memory)?;
         Ok(verify_slices_are_equal(computed, self.output.as_bytes()).is_ok())
     }
+
+    /// Does what is missing to the work of a hash with the parameters `live`, to the
+    /// nearest pass.
+    pub(super) fn make_up(
+        &self,
+        live: &Params,
+        password: &Password,
+        memory: &WorkingMemory,
+    ) -> Result<(), HashError> {
+        let work = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
+        let missing = work(live).saturating_sub(work(&self.params));
+        let pass = u64::from(live.m_cost());
+        let passes = u32::try_from((missing + pass / 2) / pass).unwrap_or(MAX_ITERATIONS);
+        if passes == 0 {
+            return Ok(());
+        }
+        let params = params(live.m_cost(), passes, live.p_cost())
+            .ok_or(HashError::Unusable(UnusableHash::Parameters))?;
+        let mut unused = [0; OUTPUT_BYTES];
+        compute(&params, &[0; SALT_BYTES], password, &mut unused, memory)
+    }
 }
 
 fn compute(

@@ -6,7 +6,10 @@ use std::{
 };
 
 use argon2::Block;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+};
 
 use super::HashError;
 
@@ -30,6 +33,28 @@ impl Pool {
         }
     }
 
+    /// Takes a place, among those that run or wait.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::Busy`] at once when none is free.
+    pub(super) fn admit(&self) -> Result<Admission, HashError> {
+        let admitted = Arc::clone(&self.admission).try_acquire_owned();
+        admitted.map(Admission).map_err(|_| HashError::Busy)
+    }
+
+    /// Takes a place and runs `work` in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Pool::admit`] and [`Pool::run_admitted`].
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&WorkingMemory) -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        self.run_admitted(self.admit()?, work).await
+    }
+
     /// Runs `work` on a blocking thread when its turn comes.
     ///
     /// A caller that gives up while waiting leaves the queue, and its work is never done.
@@ -37,14 +62,12 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`HashError::Busy`] at once when no place is free; [`HashError::Stopped`] when the
-    /// runtime shuts down or `work` panics.
-    pub(super) async fn run<T: Send + 'static>(
+    /// [`HashError::Stopped`] when the runtime shuts down or `work` panics.
+    pub(super) async fn run_admitted<T: Send + 'static>(
         &self,
+        admitted: Admission,
         work: impl FnOnce(&WorkingMemory) -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let admitted = Arc::clone(&self.admission).try_acquire_owned();
-        let admitted = admitted.map_err(|_| HashError::Busy)?;
         let running = Arc::clone(&self.running).acquire_owned().await;
         let running = running.map_err(|_| HashError::Stopped)?;
 
@@ -56,6 +79,10 @@ impl Pool {
         task.await.map_err(|_| HashError::Stopped)
     }
 }
+
+/// A place in the pool, given back when it is dropped or its work has ended.
+#[derive(Debug)]
+pub struct Admission(#[expect(dead_code, reason = "holding it is its use")] OwnedSemaphorePermit);
 
 /// Memory kept between hashes: faulting it in anew can cost a third as much as the hash.
 ///

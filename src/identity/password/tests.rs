@@ -22,7 +22,9 @@ fn password(typed: &str) -> Password {
 
 async fn verify(hasher: &PasswordHasher, typed: &str, phc: &str) -> Result<Verdict, HashError> {
     let stored = PasswordHash::from_phc(phc.to_owned());
-    hasher.verify(&password(typed), &stored).await
+    hasher
+        .verify(hasher.admit().unwrap(), &password(typed), &stored)
+        .await
 }
 
 #[tokio::test]
@@ -33,7 +35,11 @@ async fn a_password_matches_its_hash_and_no_other() {
         .await
         .unwrap();
     let right = hasher
-        .verify(&password("an honest pass phrase"), &stored)
+        .verify(
+            hasher.admit().unwrap(),
+            &password("an honest pass phrase"),
+            &stored,
+        )
         .await;
     assert_eq!(
         right,
@@ -43,7 +49,10 @@ async fn a_password_matches_its_hash_and_no_other() {
         })
     );
     for wrong in ["an honest pass phrasE", "an honest pass phrase ", ""] {
-        let verdict = hasher.verify(&password(wrong), &stored).await.unwrap();
+        let verdict = hasher
+            .verify(hasher.admit().unwrap(), &password(wrong), &stored)
+            .await
+            .unwrap();
         assert!(!verdict.matches, "{wrong:?}");
     }
 }
@@ -57,7 +66,11 @@ async fn passwords_that_differ_in_one_late_byte_differ() {
         for (last, matches) in [("a", true), ("b", false), ("", false)] {
             let typed = password(&format!("{common}{last}"));
             assert_eq!(
-                hasher.verify(&typed, &stored).await.unwrap().matches,
+                hasher
+                    .verify(hasher.admit().unwrap(), &typed, &stored)
+                    .await
+                    .unwrap()
+                    .matches,
                 matches
             );
         }
@@ -72,7 +85,13 @@ async fn a_decomposed_password_matches_the_hash_of_the_composed_one() {
         .await
         .unwrap();
     let typed = password("cafe\u{301} nai\u{308}ve");
-    assert!(hasher.verify(&typed, &stored).await.unwrap().matches);
+    assert!(
+        hasher
+            .verify(hasher.admit().unwrap(), &typed, &stored)
+            .await
+            .unwrap()
+            .matches
+    );
 }
 
 #[tokio::test]
@@ -116,7 +135,7 @@ async fn hashes_below_the_live_parameters_verify_and_are_outdated() {
             ..CHEAP
         };
         let stored = hasher(options).hash(&typed).await.unwrap();
-        let verdict = live.verify(&typed, &stored).await;
+        let verdict = live.verify(live.admit().unwrap(), &typed, &stored).await;
         assert_eq!(
             verdict,
             Ok(Verdict {
@@ -209,14 +228,18 @@ async fn nobody_is_verified_with_the_live_parameters() {
             .as_phc()
             .starts_with("$argon2id$v=19$m=64,t=2,p=1$")
     );
-    assert_eq!(hasher.verify_nobody(&password("")).await, Ok(()));
+    assert_eq!(
+        hasher
+            .verify_nobody(hasher.admit().unwrap(), &password(""))
+            .await,
+        Ok(())
+    );
 }
 
 #[tokio::test]
 async fn every_kind_of_work_is_refused_at_once_while_another_runs() {
     let hasher = hasher(CHEAP);
     let typed = password("AnaPerez-AnaPerez");
-    let stored = hasher.hash(&typed).await.unwrap();
     let (go, wait) = mpsc::channel::<()>();
     let mut other = Box::pin(hasher.pool.run(move |_| wait.recv().is_err()));
     assert_eq!((&mut other).now_or_never(), None);
@@ -234,20 +257,7 @@ async fn every_kind_of_work_is_refused_at_once_while_another_runs() {
         hasher.hash(&typed).now_or_never().and_then(Result::err),
         busy
     );
-    assert_eq!(
-        hasher
-            .verify(&typed, &stored)
-            .now_or_never()
-            .and_then(Result::err),
-        busy
-    );
-    assert_eq!(
-        hasher
-            .verify_nobody(&typed)
-            .now_or_never()
-            .and_then(Result::err),
-        busy
-    );
+    assert_eq!(hasher.admit().err(), busy);
 
     drop(go);
     assert_eq!(other.await, Ok(true));

@@ -4,7 +4,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use tokio::sync::Barrier;
 
 use super::*;
-use crate::store::{Connection, retry_conflicts, test_server::TestServer};
+use crate::store::{Connection, retry::retry_conflicts, test_server::TestServer};
 
 async fn run(connection: &mut AsyncPgConnection, statement: &str) -> Result<(), Error> {
     diesel::sql_query(statement).execute(connection).await?;

@@ -198,7 +198,7 @@ async fn a_pool_that_is_used_up_is_unavailable() {
     let pool = server.pool(1);
     let held = pool.get().await.unwrap();
     let impatient = Pool {
-        checkout_timeout: Duration::from_millis(1),
+        connection_timeout: Duration::from_millis(1),
         ..pool.clone()
     };
     assert!(matches!(impatient.get().await, Err(Error::Unavailable(_))));

@@ -10,15 +10,13 @@ use time::OffsetDateTime;
 
 use super::{
     super::{
-        Error,
+        Error, Page,
         schema::sessions::{self, dsl},
     },
+    SeenSession,
     row::SessionRow,
 };
-use crate::model::{
-    ids::{SessionId, UserId},
-    session::Session,
-};
+use crate::model::ids::{SessionId, UserId};
 
 /// Which sessions; what is left empty does not count.
 #[derive(Clone, Debug, Default)]
@@ -50,15 +48,6 @@ pub struct Range {
     pub end: Option<OffsetDateTime>,
 }
 
-/// Which part of a list.
-#[derive(Clone, Copy, Debug)]
-pub struct Page<Id> {
-    /// Where the page before ended.
-    pub after: Option<Id>,
-    /// How many rows at most.
-    pub limit: u16,
-}
-
 /// One page of sessions, newest first, and the database's time.
 ///
 /// # Errors
@@ -68,7 +57,7 @@ pub async fn list(
     conn: &mut AsyncPgConnection,
     filter: &Filter,
     page: Page<SessionId>,
-) -> Result<Vec<(Session, OffsetDateTime)>, Error> {
+) -> Result<Vec<SeenSession>, Error> {
     let at = now.into_sql::<Timestamptz>();
     let mut query = dsl::sessions
         .select((sessions::all_columns, at))
@@ -121,9 +110,7 @@ pub async fn list(
         query = query.filter(dsl::last_seen_at.lt(end));
     }
     let rows: Vec<(SessionRow, OffsetDateTime)> = query.load(conn).await?;
-    rows.into_iter()
-        .map(|(row, at)| Ok((row.try_into()?, at)))
-        .collect()
+    rows.into_iter().map(SeenSession::try_from).collect()
 }
 
 /// `text` as a LIKE pattern that matches only itself.

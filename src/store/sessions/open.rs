@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl,
+    OptionalExtension,
     pg::data_types::PgInterval,
     sql_types::{Array, Bytea, Inet, Interval, Nullable, Text, Uuid as SqlUuid},
 };
@@ -12,12 +12,8 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{
-    super::{
-        Error,
-        schema::{sessions, users},
-        statement::statement,
-    },
-    bytes,
+    super::{Error, schema::sessions, statement::statement, users},
+    Entitled, bytes,
     rotate::interval,
     row::{COLUMNS, SessionRow},
 };
@@ -25,8 +21,7 @@ use crate::model::{
     ids::{SessionId, UserId},
     password::PasswordHash,
     refresh_token::Commitment,
-    role::Roles,
-    session::{Device, Session},
+    session::Device,
 };
 
 /// A session that is asked for.
@@ -47,15 +42,6 @@ pub struct NewSession {
     pub idle: Duration,
     /// For how long it lives at most.
     pub absolute: Duration,
-}
-
-/// A session that was opened.
-#[derive(Debug)]
-pub struct Opened {
-    /// The session.
-    pub session: Session,
-    /// The user's roles at that moment.
-    pub roles: Roles,
 }
 
 struct Binds<'a> {
@@ -85,7 +71,7 @@ statement! {
         "    AND s.device_id = ", [Nullable<Text>: it.new.device.device_id],
         "    AND s.revoked_at IS NULL RETURNING s.id\
          ), earlier AS (SELECT count(*) FROM replaced), opened AS (\
-           INSERT INTO sessions AS s (user_id, id, client_id, device_id, device_name, \
+           INSERT INTO sessions AS s (user_id, id, client_id, device_id, display_name, \
              user_agent, ip_address, created_at, absolute_expires_at, generation, h_current, \
              rotated_at, last_seen_at, last_user_agent, last_ip_address, idle_expires_at) \
            SELECT account.id, ", [SqlUuid: it.id], ", ", [Text: it.new.device.client_id], ", ",
@@ -106,7 +92,10 @@ statement! {
 /// When the database cannot be asked, or another sign-in on the same device came
 /// first ([`Error::unique_violation`] of `sessions_live_device`): then
 /// [`open_in_turn`] opens it.
-pub async fn open(conn: &mut AsyncPgConnection, new: &NewSession) -> Result<Option<Opened>, Error> {
+pub async fn open(
+    conn: &mut AsyncPgConnection,
+    new: &NewSession,
+) -> Result<Option<Entitled>, Error> {
     let binds = Binds {
         new,
         password_hash: new.password_hash.as_phc(),
@@ -118,13 +107,7 @@ pub async fn open(conn: &mut AsyncPgConnection, new: &NewSession) -> Result<Opti
         absolute: interval(new.absolute),
     };
     let row: Option<(SessionRow, Vec<String>)> = Open(&binds).get_result(conn).await.optional()?;
-    let Some((row, roles)) = row else {
-        return Ok(None);
-    };
-    Ok(Some(Opened {
-        session: row.try_into()?,
-        roles: Roles::from_stored(roles),
-    }))
+    row.map(Entitled::try_from).transpose()
 }
 
 /// [`open`] after the user's other sign-ins: it locks the user first, so that its
@@ -136,15 +119,9 @@ pub async fn open(conn: &mut AsyncPgConnection, new: &NewSession) -> Result<Opti
 pub async fn open_in_turn(
     conn: &mut AsyncPgConnection,
     new: &NewSession,
-) -> Result<Option<Opened>, Error> {
+) -> Result<Option<Entitled>, Error> {
     conn.transaction(async |conn| {
-        users::table
-            .filter(users::id.eq(new.user_id.0))
-            .select(users::id)
-            .for_no_key_update()
-            .first::<Uuid>(conn)
-            .await
-            .optional()?;
+        users::lock(conn, new.user_id).await?;
         open(conn, new).await
     })
     .await

@@ -1,7 +1,8 @@
 //! The ends of sessions. What has ended keeps its first reason.
 
 use diesel::{
-    ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods,
+    OptionalExtension, QueryDsl,
     dsl::now,
     sql_types::{Bytea, Int8, Jsonb, Text, Timestamptz, Uuid as SqlUuid},
 };
@@ -15,12 +16,12 @@ use super::{
         schema::sessions::{self, dsl},
         statement::statement,
     },
-    bytes,
+    SeenSession, bytes,
     row::SessionRow,
 };
 use crate::model::{
     ids::{SessionId, UserId},
-    session::{EndReason, Session},
+    session::EndReason,
     verdict::Lineage,
 };
 
@@ -33,7 +34,7 @@ pub async fn revoke(
     conn: &mut AsyncPgConnection,
     id: SessionId,
     reason: EndReason,
-) -> Result<Option<(Session, OffsetDateTime)>, Error> {
+) -> Result<Option<SeenSession>, Error> {
     let row: Option<(SessionRow, OffsetDateTime)> = diesel::update(
         dsl::sessions
             .filter(dsl::id.eq(id.0))
@@ -47,7 +48,7 @@ pub async fn revoke(
     .get_result(conn)
     .await
     .optional()?;
-    row.map(|(row, at)| Ok((row.try_into()?, at))).transpose()
+    row.map(SeenSession::try_from).transpose()
 }
 
 /// Ends a session of this user; `false` when there is none or it was ended before.
@@ -101,21 +102,26 @@ pub async fn revoke_user_sessions_except(
     reason: EndReason,
 ) -> Result<usize, Error> {
     let kept: Vec<Uuid> = kept.iter().map(|id| id.0).collect();
-    let ended = diesel::update(
+    let at = now.into_sql::<Timestamptz>();
+    // Also those that have expired: one may be under refresh, and come back to life.
+    let lived: Vec<bool> = diesel::update(
         dsl::sessions
             .filter(dsl::user_id.eq(user_id.0))
             .filter(dsl::id.ne_all(kept))
-            .filter(dsl::revoked_at.is_null())
-            .filter(dsl::idle_expires_at.gt(now.into_sql::<Timestamptz>()))
-            .filter(dsl::absolute_expires_at.gt(now.into_sql::<Timestamptz>())),
+            .filter(dsl::revoked_at.is_null()),
     )
     .set((
         dsl::revoked_at.eq(now.into_sql::<Timestamptz>().nullable()),
         dsl::end_reason.eq(reason.as_str()),
     ))
-    .execute(conn)
+    .returning(
+        dsl::idle_expires_at
+            .gt(at)
+            .and(dsl::absolute_expires_at.gt(at)),
+    )
+    .get_results(conn)
     .await?;
-    Ok(ended)
+    Ok(lived.into_iter().filter(|lived| *lived).count())
 }
 
 /// A reuse that was seen in a session's row.

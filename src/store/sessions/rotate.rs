@@ -13,14 +13,13 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, schema::sessions, statement::statement},
-    bytes,
+    Entitled, bytes,
     row::{COLUMNS, SessionRow},
 };
 use crate::model::{
     ids::{SessionId, UserId},
     refresh_token::Commitment,
-    role::Roles,
-    session::{Origin, Session},
+    session::Origin,
 };
 
 /// A refresh that is asked for.
@@ -40,15 +39,6 @@ pub struct Rotation {
     pub idle: Duration,
     /// From where.
     pub origin: Origin,
-}
-
-/// A refresh that was done.
-#[derive(Debug)]
-pub struct Rotated {
-    /// The session after it.
-    pub session: Session,
-    /// The user's roles at that moment.
-    pub roles: Roles,
 }
 
 struct Binds {
@@ -89,7 +79,7 @@ statement! {
 pub async fn rotate(
     conn: &mut AsyncPgConnection,
     rotation: &Rotation,
-) -> Result<Option<Rotated>, Error> {
+) -> Result<Option<Entitled>, Error> {
     let binds = Binds {
         user_id: rotation.user_id.0,
         session_id: rotation.session_id.0,
@@ -102,13 +92,7 @@ pub async fn rotate(
     };
     let row: Option<(SessionRow, Vec<String>)> =
         Rotate(&binds).get_result(conn).await.optional()?;
-    let Some((row, roles)) = row else {
-        return Ok(None);
-    };
-    Ok(Some(Rotated {
-        session: row.try_into()?,
-        roles: Roles::from_stored(roles),
-    }))
+    row.map(Entitled::try_from).transpose()
 }
 
 /// A duration as Postgres counts it, in microseconds.

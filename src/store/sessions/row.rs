@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 /// The columns in the order of [`SessionRow`], of the table called `s`.
-pub(super) const COLUMNS: &str = "s.user_id, s.id, s.client_id, s.device_id, s.device_name, \
+pub(super) const COLUMNS: &str = "s.user_id, s.id, s.client_id, s.device_id, s.display_name, \
      s.user_agent, s.ip_address, s.created_at, s.absolute_expires_at, s.generation, \
      s.h_current, s.h_previous, s.rotated_at, s.last_seen_at, s.last_user_agent, \
      s.last_ip_address, s.idle_expires_at, s.revoked_at, s.end_reason";
@@ -27,7 +27,7 @@ pub(super) struct SessionRow {
     id: Uuid,
     client_id: String,
     device_id: Option<String>,
-    device_name: String,
+    display_name: String,
     user_agent: String,
     ip_address: Option<IpNet>,
     created_at: OffsetDateTime,
@@ -93,7 +93,7 @@ impl TryFrom<SessionRow> for Session {
             user_id: UserId(row.user_id),
             device: Device {
                 device_id: row.device_id,
-                display_name: row.device_name,
+                display_name: row.display_name,
                 client_id: row.client_id,
                 origin: Origin {
                     user_agent: row.user_agent,

@@ -246,7 +246,7 @@ async fn a_statement_is_canceled_over_tls() {
     let options = PoolOptions {
         max_connections: std::num::NonZeroUsize::MIN,
         statement_timeout: Duration::ZERO,
-        checkout_timeout: Duration::from_secs(20),
+        connection_timeout: Duration::from_secs(20),
     };
     let full = url(
         &server,

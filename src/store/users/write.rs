@@ -124,6 +124,23 @@ pub async fn update(conn: &mut AsyncPgConnection, change: &Change) -> Result<Opt
     Ok(row.map(User::from))
 }
 
+/// Locks a user's row until the transaction ends: no session of the user can be opened
+/// meanwhile. `false` when there is no such user.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> Result<bool, Error> {
+    let locked: Option<Uuid> = users::table
+        .filter(users::id.eq(id.0))
+        .select(users::id)
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(locked.is_some())
+}
+
 /// Lets every session of a user end that was created before this moment; `false` when
 /// there is no such user.
 ///

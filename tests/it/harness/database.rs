@@ -15,6 +15,8 @@ use rollcall::{
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls, Row};
 
+use super::patiently;
+
 const TEMPLATE: &str = "rollcall_template";
 
 /// One cluster for the process. It ends with the process, and its folder is taken
@@ -71,6 +73,39 @@ impl Database {
     pub async fn connect(&self) -> Client {
         connect(&self.url).await
     }
+
+    /// Locks the rows of a query until the transaction of the client is ended.
+    pub async fn lock(&self, query: &str) -> Client {
+        let client = self.connect().await;
+        client.batch_execute("BEGIN").await.expect("begins");
+        let locked = client.query(&format!("{query} FOR UPDATE"), &[]).await;
+        assert!(!locked.expect("locks").is_empty(), "{query}");
+        client
+    }
+
+    /// Waits until `count` statements wait for locks.
+    pub async fn wait_for_blocked(&self, count: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.wait_for(waiting, count).await;
+    }
+
+    /// Asks a query again and again, until its one value is `wanted`.
+    pub async fn wait_for(&self, query: &str, wanted: i64) {
+        let client = self.connect().await;
+        let asking = async {
+            loop {
+                let row = client.query_one(query, &[]).await.expect("one row");
+                if row.get::<_, i64>(0) == wanted {
+                    return;
+                }
+                // What is waited for needs the processor more than the question does.
+                let pause = "SELECT pg_sleep(0.005)";
+                client.batch_execute(pause).await.expect("waits");
+            }
+        };
+        patiently(query, asking).await;
+    }
 }
 
 impl Drop for Database {
@@ -112,7 +147,7 @@ async fn start_cluster() -> Cluster {
         options: vec![
             option("max_connections", "500"),
             option("shared_preload_libraries", "pg_stat_statements"),
-            option("pg_stat_statements.max", "10000"),
+            option("pg_stat_statements.max", "50000"),
         ],
     };
     let cluster = Cluster::start(&dir, &settings).expect("a private Postgres");

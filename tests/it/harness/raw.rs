@@ -43,7 +43,7 @@ impl Harness {
     pub async fn statements(&self) -> i64 {
         let query = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements \
              WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-             AND query NOT LIKE '%pg_stat_statements%' \
+             AND query NOT LIKE '%pg_stat_statements%' AND query NOT ILIKE 'SET %' \
              AND query !~* '^select (now\\(\\)|current_timestamp)$'";
         self.scalar(query).await
     }
