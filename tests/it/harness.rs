@@ -51,11 +51,6 @@ pub const PASSWORD: &str = "violet-anchor-mosaic-73";
 static MASTER_KEY: LazyLock<MasterKey> =
     LazyLock::new(|| MasterKey::generate().expect("the system has random bytes"));
 
-/// The text of the master key.
-pub fn master_key() -> String {
-    MASTER_KEY.expose().to_string()
-}
-
 /// A database with one server on it.
 pub struct Harness {
     pub database: Database,

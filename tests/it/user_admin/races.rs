@@ -165,8 +165,8 @@ async fn sign_in_waits_for_a_change_of_its_user_that_is_under_way_and_then_fails
 /// Until a statement waits for another's lock, or a session has come about that should
 /// have waited.
 async fn wait_until_blocked(it: &Harness) {
-    let query = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid IN \
-         (SELECT pid FROM pg_stat_activity WHERE datname = current_database())) \
-         OR EXISTS (SELECT FROM sessions)";
-    while !it.scalar::<bool>(query).await {}
+    let query = "SELECT (EXISTS (SELECT FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock') \
+         OR EXISTS (SELECT FROM sessions))::int::bigint";
+    it.database.wait_for(query, 1).await;
 }
