@@ -77,7 +77,8 @@ async fn deadline_in_each_unit_of_the_protocol_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn longer_deadline_than_the_servers_limit_does_not_count() {
-    let (it, server, phone) = with(&["--request-timeout", "200ms"]).await;
+    let (it, server, phone) =
+        with(&["--request-timeout", "200ms", "--statement-timeout", "1h"]).await;
     let _lock = it.database.lock(SESSIONS).await;
     let connection = Connection::open(&server.address).await;
     for headers in [&[("grpc-timeout", "1H")][..], &[]] {
@@ -93,7 +94,8 @@ async fn statement_over_its_limit_is_a_deadline() {
     let options = ["--request-timeout", "1h", "--statement-timeout", "200ms"];
     let (it, server, phone) = with(&options).await;
     let _lock = it.database.lock(SESSIONS).await;
-    let refused = server.refresh(&phone.refresh_token, &request_id()).await;
+    let call = refresh(server.auth(), request(&phone));
+    let refused = patiently("the call ends", call).await;
     assert_deadline(&refused.expect_err("the row is locked"));
 }
 
@@ -108,6 +110,7 @@ async fn calls_over_their_deadline_leave_the_pool_as_it_was() {
         let call = connection.call(REFRESH, &headers, &request(&phone)).await;
         assert_deadline(&patiently("the call ends", outcome(call)).await.1);
     }
+    it.database.wait_for_blocked(0).await;
     lock.batch_execute("COMMIT").await.expect("unlocks");
     server
         .refresh(&phone.refresh_token, &request_id())

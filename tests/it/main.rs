@@ -8,6 +8,7 @@
 
 mod deadlines;
 mod drain;
+mod floods;
 mod harness;
 mod health;
 mod layering;
