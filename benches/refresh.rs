@@ -4,6 +4,7 @@
 //! `cargo bench`
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,

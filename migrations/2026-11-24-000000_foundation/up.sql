@@ -33,7 +33,7 @@ CREATE TABLE sessions (
     id                  uuid        NOT NULL,
     client_id           text        NOT NULL,
     device_id           text,
-    display_name         text        NOT NULL,
+    display_name        text        NOT NULL,
     user_agent          text        NOT NULL,
     ip_address          inet,
     created_at          timestamptz NOT NULL,
@@ -63,7 +63,8 @@ CREATE INDEX sessions_id ON sessions (id);
 CREATE UNIQUE INDEX sessions_live_device ON sessions (user_id, client_id, device_id)
     WHERE revoked_at IS NULL AND device_id IS NOT NULL;
 
--- What happened to sessions and users; written with the change it tells of.
+-- What happened to sessions, written with the change that it tells of: the reuse of a
+-- refresh token.
 CREATE TABLE audit_events (
     user_id    uuid        NOT NULL,
     id         uuid        NOT NULL,

@@ -15,6 +15,7 @@ tokio::task_local! {
 
 /// The id that the caller gave, when it is one, or a new one.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "its time orders log lines")]
 pub fn choose(given: Option<&http::HeaderValue>) -> String {
     given
         .and_then(|value| value.to_str().ok())

@@ -101,7 +101,8 @@ macro_rules! end_reasons {
 
         impl EndReason {
             /// Every reason.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$name),+];
 
             /// The text of the reason in a row, in an error's metadata and in logs.
             #[must_use]

@@ -1,5 +1,5 @@
-//! Health (grpc.health.v1). `""` is liveness: the process answers. Each service by
-//! name is readiness: the database can be asked.
+//! Health (grpc.health.v1). `""` is liveness: the process was ready once, and answers.
+//! Each service by name is readiness: the database can be asked.
 
 use std::sync::Arc;
 

@@ -50,8 +50,9 @@ async fn callers_deadline_ends_the_call_and_its_statement_and_uses_nothing_up() 
     let (it, server, phone) = with(&PATIENT).await;
     let lock = it.database.lock(SESSIONS).await;
     let connection = Connection::open(&server.address).await;
-    let timeout = [("grpc-timeout", "200m")];
+    let timeout = [("grpc-timeout", "2S")];
     let call = connection.call(REFRESH, &timeout, &request(&phone)).await;
+    it.database.wait_for_blocked(1).await;
     let (_, status) = patiently("the call ends", outcome(call)).await;
     assert_deadline(&status);
     it.database.wait_for_blocked(0).await;
@@ -77,7 +78,8 @@ async fn deadline_in_each_unit_of_the_protocol_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn longer_deadline_than_the_servers_limit_does_not_count() {
-    let (it, server, phone) = with(&["--request-timeout", "200ms"]).await;
+    let (it, server, phone) =
+        with(&["--request-timeout", "200ms", "--statement-timeout", "1h"]).await;
     let _lock = it.database.lock(SESSIONS).await;
     let connection = Connection::open(&server.address).await;
     for headers in [&[("grpc-timeout", "1H")][..], &[]] {
@@ -93,7 +95,8 @@ async fn statement_over_its_limit_is_a_deadline() {
     let options = ["--request-timeout", "1h", "--statement-timeout", "200ms"];
     let (it, server, phone) = with(&options).await;
     let _lock = it.database.lock(SESSIONS).await;
-    let refused = server.refresh(&phone.refresh_token, &request_id()).await;
+    let call = refresh(server.auth(), request(&phone));
+    let refused = patiently("the call ends", call).await;
     assert_deadline(&refused.expect_err("the row is locked"));
 }
 
@@ -103,16 +106,17 @@ async fn calls_over_their_deadline_leave_the_pool_as_it_was() {
     let (it, server, phone) = with(&options).await;
     let lock = it.database.lock(SESSIONS).await;
     let connection = Connection::open(&server.address).await;
+    // The same refresh each time: one whose statement outran its cancellation was done.
+    let same = request(&phone);
     for _ in 0..5 {
         let headers = [("grpc-timeout", "100m")];
-        let call = connection.call(REFRESH, &headers, &request(&phone)).await;
+        let call = connection.call(REFRESH, &headers, &same).await;
         assert_deadline(&patiently("the call ends", outcome(call)).await.1);
     }
+    it.database.wait_for_blocked(0).await;
     lock.batch_execute("COMMIT").await.expect("unlocks");
-    server
-        .refresh(&phone.refresh_token, &request_id())
-        .await
-        .expect("a connection is free");
+    let refreshed = refresh(server.auth(), same).await;
+    refreshed.expect("a connection is free");
 }
 
 #[tokio::test(flavor = "multi_thread")]

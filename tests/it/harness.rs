@@ -5,6 +5,7 @@ mod cluster;
 mod database;
 pub mod http2;
 mod inspect;
+mod lifecycle;
 pub mod process;
 mod raw;
 mod requests;
@@ -24,14 +25,7 @@ use rollcall::{
     server::Server,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
-use tonic::{
-    Request, Status, Streaming,
-    transport::{Channel, Endpoint},
-};
-use tonic_health::pb::{
-    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
-    health_client::HealthClient,
-};
+use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
 pub use cluster::OwnCluster;
@@ -50,6 +44,11 @@ pub const PASSWORD: &str = "violet-anchor-mosaic-73";
 /// One master key for all tests: their databases tell them apart.
 static MASTER_KEY: LazyLock<MasterKey> =
     LazyLock::new(|| MasterKey::generate().expect("the system has random bytes"));
+
+/// The text of the master key.
+pub fn master_key() -> String {
+    MASTER_KEY.expose().to_string()
+}
 
 /// A database with one server on it.
 pub struct Harness {
@@ -129,37 +128,11 @@ impl Replica {
         let address = address.to_string();
         Self {
             identity,
-            channel: connect(&address).await,
+            channel: lifecycle::connect(&address).await,
             address,
             stop: Some(stop),
             running: Some(running),
         }
-    }
-
-    pub async fn wait_until_serving(&self) {
-        self.wait_for_health("rollcall.v1.Auth", ServingStatus::Serving)
-            .await;
-    }
-
-    /// Waits until a service reports `wanted`.
-    pub async fn wait_for_health(&self, service: &str, wanted: ServingStatus) {
-        let mut statuses = self.watch_health(service).await;
-        let waiting = async {
-            while let Some(status) = statuses.message().await.expect("the stream goes on") {
-                if status.status() == wanted {
-                    return;
-                }
-            }
-            panic!("{service} never reported {wanted:?}");
-        };
-        patiently(service, waiting).await;
-    }
-
-    /// Stops the server as SIGTERM does, and waits for its end.
-    pub async fn stop(mut self) -> Result<(), rollcall::server::Error> {
-        drop(self.stop.take());
-        let running = self.running.take().expect("stopped once");
-        running.await.expect("the server does not panic")
     }
 
     pub fn auth(&self) -> AuthClient<Channel> {
@@ -220,41 +193,6 @@ impl Replica {
         let reply = self.auth().refresh(request).await?;
         Ok(reply.into_inner())
     }
-
-    /// One more connection.
-    pub async fn connect(&self) -> Channel {
-        connect(&self.address).await
-    }
-
-    /// Tells the server to stop, as SIGTERM does.
-    pub fn begin_stop(&mut self) {
-        drop(self.stop.take());
-    }
-
-    /// What a service reports at this moment.
-    pub async fn health(&self, service: &str) -> Result<ServingStatus, Status> {
-        let request = HealthCheckRequest {
-            service: service.to_owned(),
-        };
-        let mut client = HealthClient::new(self.channel.clone());
-        Ok(client.check(request).await?.into_inner().status())
-    }
-
-    /// What a service reports from this moment on.
-    pub async fn watch_health(&self, service: &str) -> Streaming<HealthCheckResponse> {
-        let request = HealthCheckRequest {
-            service: service.to_owned(),
-        };
-        let mut client = HealthClient::new(self.channel.clone());
-        let watching = client.watch(request).await.expect("health answers");
-        watching.into_inner()
-    }
-}
-
-async fn connect(address: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"));
-    let endpoint = endpoint.expect("an address makes a URL");
-    endpoint.connect().await.expect("the listener is bound")
 }
 
 /// The configuration of a server: the options of `rollcall serve`.

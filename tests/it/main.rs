@@ -5,6 +5,7 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![expect(clippy::disallowed_methods, reason = "tests name things by the time")]
 
 mod access_tokens;
 mod authorization;
@@ -14,6 +15,7 @@ mod drain;
 mod errors;
 mod expiry;
 mod failures;
+mod floods;
 mod harness;
 mod health;
 mod histories;

@@ -170,6 +170,7 @@ const KIND_REUSED: &str = "REFRESH_TOKEN_REUSED";
 /// # Errors
 ///
 /// When the database cannot be asked; then nothing has ended.
+#[expect(clippy::disallowed_methods, reason = "its time orders a user's events")]
 pub async fn revoke_reused(conn: &mut AsyncPgConnection, reused: &Reused) -> Result<bool, Error> {
     let binds = Binds {
         reused,
