@@ -77,10 +77,10 @@ statement! {
            SELECT account.id, ", [SqlUuid: it.id], ", ", [Text: it.new.device.client_id], ", ",
         [Nullable<Text>: it.new.device.device_id], ", ", [Text: it.new.device.display_name],
         ", ", [Text: it.new.device.origin.user_agent], ", ", [Nullable<Inet>: it.ip_address],
-        ", opened_at, opened_at + ", [Interval: it.absolute], ", 0, ", [Bytea: it.commitment],
+        ", opened_at, opened_at + ", [Interval: it.absolute], "::interval, 0, ", [Bytea: it.commitment],
         ", opened_at, opened_at, ", [Text: it.new.device.origin.user_agent], ", ",
-        [Nullable<Inet>: it.ip_address], ", opened_at + least(", [Interval: it.idle], ", ",
-        [Interval: it.absolute], ") FROM account, earlier RETURNING ", {COLUMNS},
+        [Nullable<Inet>: it.ip_address], ", opened_at + least(", [Interval: it.idle], "::interval, ",
+        [Interval: it.absolute], "::interval) FROM account, earlier RETURNING ", {COLUMNS},
         ") SELECT ", {COLUMNS}, ", account.roles FROM opened AS s, account"
 }
 

@@ -60,7 +60,7 @@ statement! {
          h_current = ", [Bytea: it.next], ", rotated_at = now(), last_seen_at = now(), \
          last_user_agent = ", [Text: it.user_agent], ", last_ip_address = ",
         [Nullable<Inet>: it.ip_address], ", idle_expires_at = \
-         least(now() + ", [Interval: it.idle], ", s.absolute_expires_at) \
+         least(now() + ", [Interval: it.idle], "::interval, s.absolute_expires_at) \
          FROM users AS u \
          WHERE s.user_id = ", [SqlUuid: it.user_id], " AND s.id = ", [SqlUuid: it.session_id],
         " AND s.generation = ", [Int8: it.generation], " AND s.h_current = ",

@@ -31,6 +31,13 @@ impl Replica {
         patiently(service, waiting).await;
     }
 
+    /// Waits for the end of a server that cannot serve.
+    pub async fn end(mut self) -> Result<(), rollcall::server::Error> {
+        let running = self.running.take().expect("ends once");
+        let ended = patiently("the server ends", running).await;
+        ended.expect("the server does not panic")
+    }
+
     /// Stops the server as SIGTERM does, and waits for its end.
     pub async fn stop(mut self) -> Result<(), rollcall::server::Error> {
         drop(self.stop.take());

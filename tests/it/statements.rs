@@ -1,0 +1,159 @@
+//! What the service asks of Postgres: how many statements, which, and by which plans.
+
+use std::fmt::Write;
+
+use tokio_postgres::Client;
+
+use crate::harness::{Harness, SignedIn, good_request, rpcs};
+
+/// Not the server's pings, what sets up a connection, and what is asked once at the start:
+/// the keys, which are a handful.
+const OF_CALLS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+     AND query !~ '^(SET |SELECT CURRENT_TIMESTAMP$)' \
+     AND query !~ 'pg_stat_statements|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
+
+/// Calls every RPC once as an operator, each about a user of its own, and answers how
+/// many statements each took.
+async fn call_all(it: &Harness) -> Vec<(String, i64)> {
+    let admin = it.admin().await;
+    let mut counts = Vec::new();
+    for (number, (rpc, _)) in rpcs().into_iter().enumerate() {
+        let subject = it.subject(&format!("user{number}"), &[]).await;
+        let message = good_request(&rpc, &subject);
+        // What a user does for herself is done as her.
+        let caller: &SignedIn = match rpc.split_once('/') {
+            Some(("Auth", _)) => &subject.laptop,
+            _ => &admin,
+        };
+        let before = it.database.statements().await;
+        let reply = it.call(&rpc, message, Some(&caller.access_token)).await;
+        reply.unwrap_or_else(|status| panic!("{rpc}: {status:?}"));
+        counts.push((rpc, it.database.statements().await - before));
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_rpc_takes_its_number_of_statements() {
+    let it = Harness::with(&["--registration"]).await;
+    let mut table = String::new();
+    for (rpc, count) in call_all(&it).await {
+        writeln!(table, "{count} {rpc}").expect("a String grows");
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_with_a_login_takes_one_statement_more() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    let mut sent = Vec::new();
+    for user in [None, Some("operator")] {
+        let filter = rollcall::proto::v1::SessionFilter {
+            user: user
+                .map(|login| rollcall::proto::v1::session_filter::User::Login(login.to_owned())),
+            ..Default::default()
+        };
+        let request = rollcall::proto::v1::ListSessionsRequest {
+            filter: Some(filter),
+            ..Default::default()
+        };
+        let before = it.database.statements().await;
+        let listed = it
+            .session_admin()
+            .list_sessions(admin.request(request))
+            .await;
+        assert_eq!(listed.expect("lists").into_inner().sessions.len(), 1);
+        sent.push(it.database.statements().await - before);
+    }
+    assert_eq!(
+        sent,
+        [2, 3],
+        "the caller's check and the page; and the login"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_scans_a_table() {
+    let it = Harness::with(&["--registration"]).await;
+    call_all(&it).await;
+    let client = it.database.connect().await;
+    // Without it, tables as small as these are always scanned.
+    let settings = "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
+    client.batch_execute(settings).await.expect("sets");
+    let mut plans = String::new();
+    for query in statements(&client).await {
+        let plan = plan(&client, &query).await;
+        assert!(!plan.contains("Seq Scan"), "{query}\n{plan}");
+        write!(plans, "{query}\n{plan}\n").expect("a String grows");
+    }
+    insta::assert_snapshot!(plans);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_of_the_hot_path_scans_thousands_of_sessions() {
+    let it = Harness::with(&["--registration"]).await;
+    call_all(&it).await;
+    let client = it.database.connect().await;
+    let statements = statements(&client).await;
+    client.batch_execute(CROWD).await.expect("inserts");
+    let settings = "SET plan_cache_mode = force_generic_plan";
+    client.batch_execute(settings).await.expect("sets");
+    for query in statements {
+        let plan = plan(&client, &query).await;
+        assert!(!plan.contains("Seq Scan"), "{query}\n{plan}");
+    }
+}
+
+/// 2,000 users with ten sessions each, most of them live.
+const CROWD: &str = "
+    INSERT INTO users (id, login, display_name, roles, password_hash, created_at, updated_at,
+                       sessions_valid_after)
+      SELECT md5('u' || n)::uuid, 'crowd' || n, '', '{}', 'x', now(), now(), now()
+      FROM generate_series(1, 2000) AS n;
+    INSERT INTO user_logins (login, user_id)
+      SELECT 'crowd' || n, md5('u' || n)::uuid FROM generate_series(1, 2000) AS n;
+    INSERT INTO sessions (user_id, id, client_id, device_id, display_name, user_agent, created_at,
+                          absolute_expires_at, generation, h_current, rotated_at, last_seen_at,
+                          last_user_agent, idle_expires_at, revoked_at, end_reason)
+      SELECT md5('u' || n % 2000 + 1)::uuid, md5('s' || n)::uuid, 'crowd', 'd' || n, '', '', now(),
+             now() + interval '1 day', 0, '\\x00112233445566778899aabbccddeeff', now(), now(),
+             '', now() + interval '1 day', CASE WHEN n % 5 = 0 THEN now() END,
+             CASE WHEN n % 5 = 0 THEN 'LOGGED_OUT' END
+      FROM generate_series(1, 20000) AS n;
+    ANALYZE users, user_logins, sessions";
+
+/// Every statement that calls have sent, in the order of their texts.
+async fn statements(client: &Client) -> Vec<String> {
+    let query = format!("SELECT query FROM pg_stat_statements WHERE {OF_CALLS} ORDER BY query");
+    let rows = client.query(&query, &[]).await.expect("statements");
+    let mut statements: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    statements.retain(|query| !matches!(query.as_str(), "BEGIN" | "COMMIT" | "ROLLBACK"));
+    assert!(statements.len() > 10, "the RPCs have sent statements");
+    statements
+}
+
+async fn plan(client: &Client, query: &str) -> String {
+    let prepare = format!("PREPARE it AS {query}");
+    let prepared = client.batch_execute(&prepare).await;
+    prepared.unwrap_or_else(|error| panic!("{query}: {error:?}"));
+    let parameters = "SELECT cardinality(parameter_types) FROM pg_prepared_statements \
+         WHERE name = 'it'";
+    let row = client.query_one(parameters, &[]).await.expect("one row");
+    let nulls = vec!["NULL"; usize::try_from(row.get::<_, i32>(0)).expect("a number")];
+    let arguments = match nulls.len() {
+        0 => String::new(),
+        _ => format!("({})", nulls.join(", ")),
+    };
+    let explain = format!("EXPLAIN (COSTS OFF) EXECUTE it{arguments}");
+    let rows = client.query(&explain, &[]).await.expect("a plan");
+    client
+        .batch_execute("DEALLOCATE it")
+        .await
+        .expect("forgets");
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| format!("    {}", row.get::<_, &str>(0)))
+        .collect();
+    lines.join("\n") + "\n"
+}
