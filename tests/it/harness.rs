@@ -33,6 +33,7 @@ use tonic_health::pb::{
     health_client::HealthClient,
 };
 use tonic_types::StatusExt;
+use zeroize::Zeroizing;
 
 pub use cluster::OwnCluster;
 pub use database::Database;
@@ -50,6 +51,11 @@ pub const PASSWORD: &str = "violet-anchor-mosaic-73";
 /// One master key for all tests: their databases tell them apart.
 static MASTER_KEY: LazyLock<MasterKey> =
     LazyLock::new(|| MasterKey::generate().expect("the system has random bytes"));
+
+/// The text of the tests' master key.
+pub fn master_key() -> Zeroizing<String> {
+    MASTER_KEY.expose()
+}
 
 /// A database with one server on it.
 pub struct Harness {
