@@ -237,6 +237,18 @@ async fn update_changes_what_the_mask_names_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn update_without_disabled_in_its_mask_leaves_a_disabled_user_disabled() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    let id = it.create_user("ana", &[]).await.to_string();
+    set_disabled(&it, &admin, &id, true).await;
+    let updated = update(&it, &admin, named(&id), &["display_name", "roles"]).await;
+    let user = updated.expect("updated").user.expect("a user");
+    assert!(user.disabled);
+    assert!(!signs_in(&it, "ana", PASSWORD).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changed_roles_show_at_the_next_refresh_and_end_no_session() {
     let it = Harness::start().await;
     let admin = it.admin().await;
