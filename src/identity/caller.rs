@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Error, Identity, access_token};
+use super::{Error, Identity, access_token, tell_log};
 use crate::{
     model::{
         ids::{SessionId, UserId},
@@ -39,6 +39,7 @@ impl Identity {
         let ring = self.0.signing_keys.ring()?;
         let claims = access_token::verify(access_token, &ring, &self.0.settings)
             .ok_or(Error::AccessTokenInvalid)?;
+        tell_log(claims.user_id(), claims.session_id());
         let mut conn = self.0.pool.get().await?;
         let standing =
             sessions::find_standing(&mut conn, claims.user_id(), claims.session_id()).await?;

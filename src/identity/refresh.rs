@@ -5,8 +5,9 @@
 //! up cannot cancel.
 
 use serde_json::json;
+use tracing::Instrument;
 
-use super::{Error, Granted, Identity, caller::live_roles};
+use super::{Error, Granted, Identity, caller::live_roles, tell_log};
 use crate::{
     model::{
         ids::SessionId,
@@ -51,6 +52,7 @@ impl Identity {
         self.0.signing_keys.ring()?;
         let token = RefreshToken::decode(&request.refresh_token, &self.0.mac_keys)
             .ok_or(Error::RefreshTokenInvalid)?;
+        tell_log(token.user_id, token.session_id);
         let presented = self.present(&token, &request)?;
         let rotation = Rotation {
             user_id: token.user_id,
@@ -125,7 +127,7 @@ impl Identity {
             detail: detail(reuse, rotation, standing),
         };
         let identity = self.clone();
-        let task = tokio::spawn(async move {
+        let end = async move {
             let mut conn = identity.0.pool.get().await?;
             let ended = sessions::revoke_reused(&mut conn, &reused).await?;
             if ended {
@@ -137,8 +139,9 @@ impl Identity {
                 );
             }
             Ok(ended)
-        });
-        task.await
+        };
+        tokio::spawn(end.in_current_span())
+            .await
             .map_err(|_| Error::Crypto("the task that ends a session panicked"))?
     }
 }

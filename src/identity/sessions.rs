@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Caller, Error, Identity};
+use super::{Caller, Error, Identity, tell_log};
 use crate::{
     model::{
         ids::{SessionId, UserId},
@@ -31,6 +31,7 @@ impl Identity {
             return Ok(());
         };
         let (user_id, session_id) = (token.user_id, token.session_id);
+        tell_log(user_id, session_id);
         let mut conn = self.0.pool.get().await?;
         let reason = EndReason::LoggedOut;
         if sessions::revoke_of_user(&mut conn, user_id, session_id, reason).await? {

@@ -3,6 +3,7 @@
 use super::{
     Error, Granted, Identity,
     access_token::{AccessToken, Claims, token_id},
+    tell_log,
 };
 use crate::{
     model::{
@@ -57,6 +58,7 @@ impl Identity {
             idle: self.0.settings.session_idle_lifetime,
             absolute: self.0.settings.session_absolute_lifetime,
         };
+        tell_log(new.user_id, new.id);
         let opened = self.open(&new).await?.ok_or(Error::InvalidCredentials)?;
         if outdated {
             self.upgrade(&request.password, &credentials).await;

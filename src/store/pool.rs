@@ -17,6 +17,7 @@ use diesel::{
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, pooled_connection::PoolableConnection};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::Instrument;
 
 use super::{
     DatabaseUrl, Error,
@@ -191,7 +192,7 @@ impl Drop for Connection {
         }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) if in_flight => {
-                runtime.spawn(cancel_and_close(object));
+                runtime.spawn(cancel_and_close(object).in_current_span());
             }
             _ => drop(Object::take(object)),
         }
