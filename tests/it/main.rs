@@ -12,4 +12,6 @@ mod floods;
 mod harness;
 mod health;
 mod layering;
+mod logs;
+mod secrets;
 mod sessions;
