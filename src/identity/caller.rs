@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Claims, Error, Identity, access_token};
+use super::{Claims, Error, Identity, access_token, tell_log};
 use crate::{
     model::{
         ids::{SessionId, UserId},
@@ -49,6 +49,7 @@ impl Identity {
     pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
         let claims = self.claims(access_token)?;
         let (user_id, session_id) = (claims.user_id(), claims.session_id());
+        tell_log(user_id, session_id);
         let find = async |conn: &mut _| sessions::find_standing(conn, user_id, session_id).await;
         let standing = self.0.pool.run(find).await?;
         let standing = standing.ok_or(Error::AccessTokenInvalid)?;

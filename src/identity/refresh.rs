@@ -7,7 +7,7 @@
 use serde_json::json;
 use tracing::Instrument;
 
-use super::{Error, Granted, Identity, caller::live_roles};
+use super::{Error, Granted, Identity, caller::live_roles, tell_log};
 use crate::{
     model::{
         ids::SessionId,
@@ -52,6 +52,7 @@ impl Identity {
         self.0.signing_keys.ring()?;
         let token = RefreshToken::decode(&request.refresh_token, &self.0.mac_keys)
             .ok_or(Error::RefreshTokenInvalid)?;
+        tell_log(token.user_id, token.session_id);
         let presented = self.present(&token, &request)?;
         let rotation = Rotation {
             user_id: token.user_id,

@@ -1,6 +1,6 @@
 //! See and end sessions.
 
-use super::{Caller, Error, Identity};
+use super::{Caller, Error, Identity, tell_log};
 use crate::{
     model::{
         ids::{SessionId, UserId},
@@ -26,6 +26,7 @@ impl Identity {
             return Ok(());
         };
         let (user_id, session_id) = (token.user_id, token.session_id);
+        tell_log(user_id, session_id);
         let revoke = async |conn: &mut _| {
             sessions::revoke_of_user(conn, user_id, session_id, EndReason::LoggedOut).await
         };

@@ -6,6 +6,7 @@ use super::{
     Error, Granted, Identity,
     access_token::{AccessToken, Claims, token_id},
     password::{Admission, HashError},
+    tell_log,
 };
 use crate::{
     error_chain,
@@ -57,6 +58,7 @@ impl Identity {
             let found = self.find_credentials(&request.login).await?;
             let (credentials, outdated) = self.check(admission, &request.password, found).await?;
             let new = self.new_session(&credentials, &request.device)?;
+            tell_log(new.user_id, new.id);
             let Some(opened) = self.open(&new).await? else {
                 // The hash was replaced meanwhile: by another password, or by an upgrade.
                 continue;

@@ -69,7 +69,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let method = request.uri().path().to_owned();
-        let span = tracing::info_span!(
+        // At the level that every filter lets through: a warning needs the id most.
+        let span = tracing::error_span!(
             "call",
             request_id = id,
             method,

@@ -14,6 +14,7 @@ use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleR
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel_async::{AsyncConnection, AsyncPgConnection, pooled_connection::PoolableConnection};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::Instrument;
 
 use super::{
     DatabaseUrl, Error,
@@ -204,7 +205,7 @@ impl Drop for Connection {
         }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) if in_flight => {
-                runtime.spawn(cancel_and_close(object));
+                runtime.spawn(cancel_and_close(object).in_current_span());
             }
             _ => drop(Object::take(object)),
         }

@@ -233,7 +233,7 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    fn new(reply: v1::AuthenticateResponse) -> Self {
+    pub fn new(reply: v1::AuthenticateResponse) -> Self {
         let tokens = reply.tokens.expect("tokens");
         let session = reply.session.expect("a session");
         Self {
@@ -312,7 +312,7 @@ pub fn metadata(status: &Status, key: &str) -> String {
 
 /// Waits for what must happen; where it never does, the test fails instead of hanging.
 pub async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(10), future)
+    tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .unwrap_or_else(|_| panic!("in vain: {what}"))
 }
