@@ -23,7 +23,9 @@ use crate::{
 const DATABASE: &str = "rollcall";
 
 pub(super) fn dev(options: &Dev) -> Result<(), Box<dyn Error>> {
-    let folder = Folder::open(options.dir.as_deref(), postgres::is_root()?)?;
+    let own_uid = postgres::own_uid()?;
+    let folder = Folder::open(options.dir.as_deref(), own_uid == 0)?;
+    folder.require_owner(own_uid)?;
     if options.fresh {
         postgres::remove(&folder.cluster())?;
     }

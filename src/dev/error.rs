@@ -8,6 +8,13 @@ pub enum Error {
     #[error("there is no home folder to keep the data in: choose a folder with --dir")]
     NoHome,
 
+    /// The folder is not this user's alone.
+    #[error(
+        "{} belongs to somebody else, or others may write to it: choose another with --dir",
+        .0.display()
+    )]
+    NotOurs(PathBuf),
+
     /// The operating system refused something.
     #[error("cannot {action} {}", path.display())]
     Io {

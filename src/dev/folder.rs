@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -43,6 +43,21 @@ impl Folder {
         make_dir(&dir, mode).map_err(Error::io("make", &dir))?;
         let dir = dir.canonicalize().map_err(Error::io("look at", &dir))?;
         Ok(Self(dir))
+    }
+
+    /// Refuses a folder that is not this user's, or that others may write to: its key and
+    /// its passwords could be theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`].
+    pub fn require_owner(&self, own_uid: u32) -> Result<(), Error> {
+        let found = fs::metadata(&self.0).map_err(Error::io("look at", &self.0))?;
+        if found.uid() == own_uid && found.mode() & 0o022 == 0 {
+            Ok(())
+        } else {
+            Err(Error::NotOurs(self.0.clone()))
+        }
     }
 
     /// Where it is: an absolute path.

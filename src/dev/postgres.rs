@@ -111,12 +111,12 @@ impl Drop for Cluster {
     }
 }
 
-/// Whether this process is root's, so that Postgres runs as another user.
+/// The user id of this process; 0 is root's, and then Postgres runs as another user.
 ///
 /// # Errors
 /// [`Error::Io`] where the system does not tell.
-pub fn is_root() -> Result<bool, Error> {
-    Ok(Account::current()?.is_root())
+pub fn own_uid() -> Result<u32, Error> {
+    Ok(Account::current()?.own_uid())
 }
 
 /// Throws away the cluster in `dir`, with all its data. The folder itself remains.

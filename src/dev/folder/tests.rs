@@ -97,3 +97,15 @@ fn default_folder_is_that_of_the_user_or_of_the_machine() {
     assert_eq!(of(false, Some("/s"), None), dir("/s/rollcall/dev"));
     assert_eq!(of(false, None, None), None);
 }
+
+#[test]
+fn folder_that_others_own_or_may_write_to_is_refused() {
+    let scratch = Scratch::new("owner");
+    let folder = Folder::open(Some(&scratch.0), false).unwrap();
+    let uid = fs::metadata(folder.path()).unwrap().uid();
+    folder.require_owner(uid).unwrap();
+    let refused = folder.require_owner(uid + 1).unwrap_err();
+    assert!(matches!(refused, Error::NotOurs(_)), "{refused}");
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o770)).unwrap();
+    assert!(folder.require_owner(uid).is_err());
+}

@@ -38,6 +38,10 @@ impl Account {
         })
     }
 
+    pub(super) fn own_uid(&self) -> u32 {
+        self.own_uid
+    }
+
     pub(super) fn is_root(&self) -> bool {
         self.own_uid == 0
     }
