@@ -82,7 +82,8 @@ async fn refresh_past_the_statement_timeout_uses_nothing_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_past_its_deadline_is_canceled_in_the_database() {
     let it = Harness::with(&PATIENT).await;
-    let hurried = Replica::start(&it.database, &["--request-timeout", "1s"]).await;
+    let options = ["--request-timeout=1s", "--statement-timeout=10m"];
+    let hurried = Replica::start(&it.database, &options).await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
     let lock = it.database.lock_session(&phone.session_id).await;

@@ -27,11 +27,13 @@ const OPTIONS: [&str; 3] = [
 /// One thing that happens. Sessions and devices are counted round.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Whoever has the token that was issued so many tokens before the last uses it.
+    /// Whoever has the token that was issued so many tokens before the last uses it, at
+    /// once or when the last refresh is so many minutes ago.
     Refresh {
         session: usize,
         back: usize,
         name: Name,
+        minutes: Option<u32>,
     },
     LogOut {
         session: usize,
@@ -44,11 +46,6 @@ enum Step {
         session: usize,
     },
     RevokeAll,
-    /// The last refresh is so many minutes ago.
-    Age {
-        session: usize,
-        minutes: u32,
-    },
     Expire {
         session: usize,
     },
@@ -77,16 +74,20 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Name::Again),
         1 => Just(Name::Parent),
     ];
-    let minutes = prop_oneof![Just(0), Just(90_u32), Just(150)];
+    let minutes = prop_oneof![
+        4 => Just(None),
+        1 => Just(Some(90)),
+        1 => Just(Some(150)),
+    ];
+    let refresh = (session.clone(), back(), name, minutes);
     prop_oneof![
-        40 => (session.clone(), back(), name)
-            .prop_map(|(session, back, name)| Step::Refresh { session, back, name }),
+        40 => refresh.prop_map(|(session, back, name, minutes)| {
+            Step::Refresh { session, back, name, minutes }
+        }),
         1 => (session.clone(), back()).prop_map(|(session, back)| Step::LogOut { session, back }),
         4 => (0..3_usize).prop_map(|device| Step::SignIn { device }),
         1 => session.clone().prop_map(|session| Step::Revoke { session }),
         1 => Just(Step::RevokeAll),
-        4 => (session.clone(), minutes)
-            .prop_map(|(session, minutes)| Step::Age { session, minutes }),
         1 => session.clone().prop_map(|session| Step::Expire { session }),
         5 => session.prop_map(|session| Step::LoseCommit { session }),
     ]
@@ -113,16 +114,19 @@ impl World<'_> {
                 session,
                 back,
                 name,
-            } => self.refresh(session, back, name).await,
+                minutes,
+            } => {
+                if let Some(minutes) = minutes {
+                    self.session(session).age = minutes;
+                    let ago = format!("rotated_at = now() - interval '{minutes} min'");
+                    self.set(session, &ago).await;
+                }
+                self.refresh(session, back, name).await;
+            }
             Step::LogOut { session, back } => self.log_out(session, back).await,
             Step::SignIn { device } => self.sign_in(device).await,
             Step::Revoke { session } => self.revoke(session).await,
             Step::RevokeAll => self.revoke_all().await,
-            Step::Age { session, minutes } => {
-                self.session(session).age = minutes;
-                let ago = format!("rotated_at = now() - interval '{minutes} min'");
-                self.set(session, &ago).await;
-            }
             Step::Expire { session } => {
                 self.session(session).expire();
                 self.set(session, "idle_expires_at = now()").await;

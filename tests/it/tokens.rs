@@ -110,7 +110,13 @@ async fn bind_with_another_master_key(database: &Database) -> Server {
 async fn server_with_another_master_key_refuses_to_start() {
     let it = Harness::start().await;
     let foreign = bind_with_another_master_key(&it.database).await;
-    let ended = foreign.run(std::future::pending()).await;
+    let identity = foreign.identity().clone();
+    let ready = async move {
+        while let Err(identity::Error::NotReady) = identity.caller("").await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let ended = foreign.run(ready).await;
     let refused = ended.expect_err("refuses");
     let Error::Keys(identity::Error::WrongMasterKey { kid }) = refused else {
         panic!("{refused:?}");

@@ -15,14 +15,12 @@ pub const ROTATE: &str = "UPDATE sessions AS s SET generation";
 pub const REVOKE: &str = "UPDATE \"sessions\" SET \"revoked_at\"";
 pub const END_REUSED: &str = "WITH ended AS (UPDATE sessions";
 
-/// The options of a server that waits as long as a test holds a lock.
-pub const PATIENT: [&str; 6] = [
-    "--statement-timeout",
-    "60s",
-    "--connection-timeout",
-    "60s",
-    "--request-timeout",
-    "60s",
+/// The options of a server that waits longer than a test holds a lock or looks for the
+/// end of a statement.
+pub const PATIENT: [&str; 3] = [
+    "--statement-timeout=10m",
+    "--connection-timeout=10m",
+    "--request-timeout=10m",
 ];
 
 /// How long a condition may take to come true before the test is given up.
