@@ -117,8 +117,8 @@ async fn id_that_the_caller_gives_is_in_the_reply_the_error_and_the_lines() {
     let refused = auth.refresh(request).await.expect_err("is reused");
     assert_eq!(id_of(refused.metadata()), "mine-2");
     let details = refused.get_error_details();
-    let info = details.error_info().expect("ErrorInfo");
-    assert_eq!(info.metadata["request_id"], "mine-2");
+    let info = details.request_info().expect("RequestInfo");
+    assert_eq!(info.request_id, "mine-2");
 
     let log = log_of(process).await;
     let ended = has(&lines_of(&log, "mine-1"), "call ended");
