@@ -32,14 +32,21 @@ pub use page::Page;
 pub use pool::{Connection, Pool, PoolOptions};
 pub use retry::Step;
 
+use diesel::{dsl::sql, sql_types::Text};
 use diesel_async::RunQueryDsl;
 
-/// Asks the database for nothing, to see whether it answers.
+/// Asks whether the database answers and takes writes, which after a failover the server
+/// behind a connection may no longer do.
 ///
 /// # Errors
 ///
-/// When it does not.
+/// [`Error::Unavailable`] when it does not.
 pub async fn ping(conn: &mut AsyncPgConnection) -> Result<(), Error> {
-    diesel::select(diesel::dsl::now).execute(conn).await?;
+    let read_only: String = diesel::select(sql::<Text>("current_setting('transaction_read_only')"))
+        .get_result(conn)
+        .await?;
+    if read_only == "on" {
+        return Err(Error::Unavailable("the server takes no writes".into()));
+    }
     Ok(())
 }

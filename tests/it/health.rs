@@ -130,3 +130,22 @@ async fn first_calls_after_a_restart_of_the_database_succeed() {
     });
     join_all(calls).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_that_takes_no_writes_turns_readiness_off_until_it_does() {
+    let it = Harness::start().await;
+    let elsewhere = Harness::start().await;
+    let name = it.database.name();
+    let read_only =
+        |on: bool| format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
+    elsewhere.sql(&read_only(true)).await;
+    // As in a failover, the connections end, and new ones reach a standby.
+    let terminate =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    elsewhere.sql(&terminate).await;
+    wait_for_all(&it, ServingStatus::NotServing).await;
+    assert_eq!(it.health("").await.ok(), Some(ServingStatus::Serving));
+
+    elsewhere.sql(&read_only(false)).await;
+    wait_for_all(&it, ServingStatus::Serving).await;
+}

@@ -91,7 +91,7 @@ impl Database {
             .sql(
                 "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
                  JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
-                 AND s.query !~ '^(SET |SELECT CURRENT_TIMESTAMP$)' \
+                 AND s.query !~ '^(SET |SELECT current_setting)' \
                  AND s.query !~ 'pg_stat_statements|pg_type'",
             )
             .await;
