@@ -12,6 +12,9 @@ const OF_CALLS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = curr
      AND query !~ '^(SET |SELECT current_setting)' \
      AND query !~ 'pg_stat_statements|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
 
+/// The major version of Postgres whose plans the snapshot has.
+const PLANNED_BY: i32 = 15;
+
 /// Calls every RPC once as an operator, each about a user of its own, and answers how
 /// many statements each took.
 async fn call_all(it: &Harness) -> Vec<(String, i64)> {
@@ -87,7 +90,11 @@ async fn no_statement_scans_a_table() {
         assert!(!plan.contains("Seq Scan"), "{query}\n{plan}");
         write!(plans, "{query}\n{plan}\n").expect("a String grows");
     }
-    insta::assert_snapshot!(plans);
+    // Another version of Postgres writes its plans in other words.
+    let version = "SELECT current_setting('server_version_num')::int / 10000";
+    if it.scalar::<i32>(version).await == PLANNED_BY {
+        insta::assert_snapshot!(plans);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
