@@ -129,7 +129,9 @@ impl World<'_> {
             Step::RevokeAll => self.revoke_all().await,
             Step::Expire { session } => {
                 self.session(session).expire();
-                self.set(session, "idle_expires_at = now()").await;
+                // Once it has expired, it does not expire again later.
+                self.set(session, "idle_expires_at = least(idle_expires_at, now())")
+                    .await;
             }
             Step::LoseCommit { session } => self.lose_commit(session).await,
         }

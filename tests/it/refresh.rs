@@ -244,3 +244,26 @@ async fn refreshes_leave_one_row_and_are_heap_only_updates() {
     assert_eq!(all, 300);
     assert!(heap_only >= 240, "{heap_only} of {all}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_without_a_user_agent_keeps_the_one_before() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    let mut token = it.sign_in("ana").await.refresh_token;
+    for (given, expected) in [("one", "one"), ("", "one"), ("two", "two")] {
+        let request = v1::RefreshRequest {
+            refresh_token: token,
+            request_id: request_id(),
+            user_agent: given.to_owned(),
+            ..v1::RefreshRequest::default()
+        };
+        let reply = it
+            .auth()
+            .refresh(request)
+            .await
+            .expect("lives")
+            .into_inner();
+        token = successor(&reply).to_owned();
+        assert_eq!(reply.session.expect("a session").last_user_agent, expected);
+    }
+}

@@ -58,7 +58,7 @@ statement! {
     Rotate(&Binds) -> (sessions::SqlType, Array<Text>) = |it|
         "UPDATE sessions AS s SET generation = s.generation + 1, h_previous = s.h_current, \
          h_current = ", [Bytea: it.next], ", rotated_at = now(), last_seen_at = now(), \
-         last_user_agent = ", [Text: it.user_agent], ", last_ip_address = ",
+         last_user_agent = coalesce(nullif(", [Text: it.user_agent], ", ''), s.last_user_agent), last_ip_address = ",
         [Nullable<Inet>: it.ip_address], ", idle_expires_at = \
          least(now() + ", [Interval: it.idle], "::interval, s.absolute_expires_at) \
          FROM users AS u \
