@@ -54,7 +54,7 @@ async fn pages_together_are_the_list_as_it_was_though_sessions_open_and_end_mean
         }
         assert_eq!(page.sessions.len(), 7);
         // One that is already seen ends, and a newer one than any opens.
-        let ended = &seen[seen.len() - 1];
+        let ended = &seen[seen.len() - 7];
         it.sql(&format!(
             "UPDATE sessions SET revoked_at = now(), end_reason = 'LOGGED_OUT' WHERE id = '{ended}'"
         ))
