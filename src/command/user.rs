@@ -2,12 +2,12 @@
 
 use std::{error::Error, io, num::NonZeroUsize, time::Duration};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use super::print_line;
 use crate::{
     config::CreateUser,
+    dev::random_text,
     identity::{NewUser, create_user, password::PasswordHasher},
     model::{
         login::Login,
@@ -29,7 +29,7 @@ pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
     let password = if options.password_stdin {
         read_password()?
     } else {
-        generate_password()?
+        random_text()?
     };
     let typed = Password::new(&password)?;
     let policy = options.password.password_min_characters;
@@ -64,11 +64,4 @@ fn read_password() -> io::Result<Zeroizing<String>> {
     let end = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(end);
     Ok(line)
-}
-
-/// 144 random bits as 24 characters of base64url.
-pub(crate) fn generate_password() -> Result<Zeroizing<String>, &'static str> {
-    let mut bytes = Zeroizing::new([0; 18]);
-    aws_lc_rs::rand::fill(&mut bytes[..]).map_err(|_| "there are no random bytes")?;
-    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(&bytes[..])))
 }
