@@ -3,13 +3,15 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 8] = [
     "rollcall/v1/auth.proto",
     "rollcall/v1/error_reason.proto",
+    "rollcall/v1/key_admin.proto",
     "rollcall/v1/session.proto",
     "rollcall/v1/session_admin.proto",
     "rollcall/v1/user.proto",
     "rollcall/v1/user_admin.proto",
+    "rollcall/v1/verification.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -24,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
 
     tonic_prost_build::configure()
+        .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
         .codec_path("crate::proto::Codec")
         // They hold tokens or passwords; src/proto.rs gives them a silent Debug.
         .skip_debug([
@@ -31,7 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".rollcall.v1.AuthenticateRequest",
             ".rollcall.v1.TokenPair",
             ".rollcall.v1.RefreshRequest",
+            ".rollcall.v1.RenewRequest",
             ".rollcall.v1.LogoutRequest",
+            ".rollcall.v1.IntrospectRequest",
             ".rollcall.v1.ChangePasswordRequest",
             ".rollcall.v1.CreateUserRequest",
             ".rollcall.v1.SetPasswordRequest",

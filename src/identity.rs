@@ -14,7 +14,7 @@ mod users;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub use access_token::{AccessToken, Claims};
+pub use access_token::AccessToken;
 pub use caller::Caller;
 pub use error::Error;
 pub use master_key::{MasterKey, MasterKeyError};

@@ -63,16 +63,26 @@
 //! - Wall clocks, but in UUIDs, which order lists and decide nothing, in the times of log
 //!   lines, and where a certificate of Postgres is checked.
 
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "server")]
 pub mod command;
+#[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod dev;
 mod error_chain;
+#[cfg(feature = "server")]
 pub mod grpc;
+#[cfg(feature = "server")]
 pub mod identity;
 pub mod model;
 pub mod proto;
+#[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "server")]
 pub mod telemetry;
 
 pub use error_chain::error_chain;

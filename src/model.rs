@@ -1,12 +1,20 @@
-//! What a user, a session and a refresh token are, and the rules given a time.
+//! What a user, a session and a token are, and the rules given a time.
 //!
 //! Pure: no I/O, no database, no protocol.
 
+pub mod access_token;
 pub mod ids;
+#[cfg(feature = "server")]
 pub mod login;
+#[cfg(feature = "server")]
 pub mod password;
+#[cfg(feature = "server")]
 pub mod refresh_token;
+#[cfg(feature = "server")]
 pub mod role;
+#[cfg(feature = "server")]
 pub mod session;
+#[cfg(feature = "server")]
 pub mod user;
+#[cfg(feature = "server")]
 pub mod verdict;

@@ -110,6 +110,13 @@ impl Auth for AuthService {
         }))
     }
 
+    async fn renew(
+        &self,
+        _: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::RenewResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
     async fn logout(
         &self,
         request: Request<v1::LogoutRequest>,

@@ -60,6 +60,8 @@ pub(super) fn session(seen: SeenSession) -> v1::Session {
         end_time: ended.map(|ended| timestamp(ended.at)),
         last_ip_address: address(&session.last_origin),
         last_user_agent: session.last_origin.user_agent,
+        token_mode: v1::TokenMode::Pair.into(),
+        binding: None,
         device: Some(v1::Device {
             device_id: session.device.device_id.unwrap_or_default(),
             display_name: session.device.display_name,

@@ -2,9 +2,10 @@
 
 use time::OffsetDateTime;
 
-use super::{Claims, Error, Identity, access_token, tell_log};
+use super::{Error, Identity, Settings, tell_log};
 use crate::{
     model::{
+        access_token::{self, Claims},
         ids::{SessionId, UserId},
         role::Roles,
         session::{EndReason, State},
@@ -36,7 +37,12 @@ impl Identity {
     /// When the token is invalid; not when it has expired.
     pub fn claims(&self, access_token: &str) -> Result<Claims, Error> {
         let ring = self.0.signing_keys.ring()?;
-        access_token::verify(access_token, &ring, &self.0.settings).ok_or(Error::AccessTokenInvalid)
+        let find = |kid: &str| ring.find(kid);
+        let Settings {
+            issuer, audience, ..
+        } = &self.0.settings;
+        access_token::verify(access_token, find, issuer, audience)
+            .map_err(|_| Error::AccessTokenInvalid)
     }
 
     /// The caller behind an access token. One statement, and none for a token that
@@ -54,7 +60,7 @@ impl Identity {
         let standing = self.0.pool.run(find).await?;
         let standing = standing.ok_or(Error::AccessTokenInvalid)?;
         let roles = live_roles(&standing)?;
-        if claims.expired_at(standing.now) {
+        if claims.expired_at(standing.now.unix_timestamp()) {
             return Err(Error::AccessTokenExpired);
         }
         Ok(Caller {

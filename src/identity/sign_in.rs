@@ -4,7 +4,7 @@ use tracing::Instrument;
 
 use super::{
     Error, Granted, Identity,
-    access_token::{AccessToken, Claims, token_id},
+    access_token::{AccessToken, claims, token_id},
     password::{Admission, HashError},
     tell_log,
 };
@@ -160,7 +160,7 @@ impl Identity {
     ) -> Result<Granted, Error> {
         let ring = self.0.signing_keys.ring()?;
         let jti = token_id(session.id, session.generation, commitment.0);
-        let claims = Claims::of(&session, jti, &roles, &self.0.settings);
+        let claims = claims(&session, jti, &roles, &self.0.settings);
         let refresh_token = RefreshToken {
             user_id: session.user_id,
             session_id: session.id,

@@ -10,9 +10,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 
 use super::{Error, MasterKey, master_key::SealKey};
-use crate::store::{
-    Pool,
-    signing_keys::{SealedKey, find_active, insert_active_if_none},
+use crate::{
+    model::access_token::VerifyingKey,
+    store::{
+        Pool,
+        signing_keys::{SealedKey, find_active, insert_active_if_none},
+    },
 };
 
 /// The `alg` of new keys (RFC 8037).
@@ -34,7 +37,7 @@ pub(super) struct SigningKey {
     pub(super) kid: String,
     pub(super) algorithm: Algorithm,
     pub(super) encoding: EncodingKey,
-    pub(super) decoding: DecodingKey,
+    pub(super) verifying: VerifyingKey,
 }
 
 impl Keyring {
@@ -44,8 +47,8 @@ impl Keyring {
     }
 
     /// The key that a token names.
-    pub(super) fn find(&self, kid: &str) -> Option<&SigningKey> {
-        (self.active.kid == kid).then_some(&self.active)
+    pub(super) fn find(&self, kid: &str) -> Option<&VerifyingKey> {
+        (self.active.kid == kid).then_some(&self.active.verifying)
     }
 }
 
@@ -109,7 +112,7 @@ impl SigningKeys {
             kid: stored.kid.clone(),
             algorithm: Algorithm::EdDSA,
             encoding: EncodingKey::from_ed_der(&private),
-            decoding: DecodingKey::from_ed_der(&public_key),
+            verifying: VerifyingKey::new(Algorithm::EdDSA, DecodingKey::from_ed_der(&public_key)),
         })
     }
 }

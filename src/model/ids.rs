@@ -13,6 +13,7 @@ macro_rules! id {
         impl $name {
             /// A new id: a UUID version 7 (RFC 9562), so that ids sort by the time they
             /// were made.
+            #[cfg(feature = "server")]
             #[must_use]
             #[expect(clippy::disallowed_methods, reason = "its time orders lists")]
             pub fn generate() -> Self {

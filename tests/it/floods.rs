@@ -29,6 +29,7 @@ async fn sign_in(mut auth: AuthClient<Channel>) -> Result<(), Status> {
         login: "nobody".to_owned(),
         password: "wrong".to_owned(),
         device: Some(device("")),
+        ..AuthenticateRequest::default()
     };
     auth.authenticate(request).await.map(drop)
 }

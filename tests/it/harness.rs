@@ -168,6 +168,7 @@ impl Replica {
             login: login.to_owned(),
             password: PASSWORD.to_owned(),
             device: Some(device),
+            ..v1::AuthenticateRequest::default()
         };
         let reply = self.auth().authenticate(request).await.expect("signs in");
         SignedIn::new(reply.into_inner())

@@ -158,6 +158,7 @@ async fn user_and_session_are_in_the_lines_once_they_are_known() {
         login: "ana".to_owned(),
         password: PASSWORD.to_owned(),
         device: Some(device("phone")),
+        ..AuthenticateRequest::default()
     };
     let request = with_id(Request::new(request), "sign-in");
     let phone = SignedIn::new(

@@ -89,6 +89,7 @@ fn authenticate(login: &str, password: &str) -> AuthenticateRequest {
         login: login.to_owned(),
         password: password.to_owned(),
         device: Some(device("phone")),
+        ..AuthenticateRequest::default()
     }
 }
 

@@ -101,6 +101,7 @@ pub fn authenticate(login: &str) -> v1::AuthenticateRequest {
         login: login.to_owned(),
         password: super::PASSWORD.to_owned(),
         device: Some(device("")),
+        ..v1::AuthenticateRequest::default()
     }
 }
 

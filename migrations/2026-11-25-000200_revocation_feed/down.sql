@@ -1,0 +1,2 @@
+DROP TABLE superseded_tokens;
+ALTER TABLE users DROP COLUMN roles_changed_at;
