@@ -3,6 +3,7 @@
 mod address;
 mod check;
 mod options;
+mod refreshing;
 mod silent;
 
 pub use address::ListenAddress;
@@ -11,6 +12,7 @@ pub use options::{
     ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, MasterKeyOptions,
     PasswordOptions,
 };
+pub use refreshing::{RefreshOptions, SupersededAccessTokens};
 
 use std::path::PathBuf;
 

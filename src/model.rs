@@ -3,6 +3,8 @@
 //! Pure: no I/O, no database, no protocol.
 
 pub mod access_token;
+#[cfg(feature = "server")]
+pub mod binding;
 pub mod ids;
 #[cfg(feature = "server")]
 pub mod login;
@@ -14,6 +16,7 @@ pub mod refresh_token;
 pub mod role;
 #[cfg(feature = "server")]
 pub mod session;
+pub mod token_mode;
 #[cfg(feature = "server")]
 pub mod user;
 #[cfg(feature = "server")]

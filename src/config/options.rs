@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 use humantime::Duration;
 
-use super::{ListenAddress, check::Error, silent::silent};
+use super::{ListenAddress, RefreshOptions, check::Error, silent::silent};
 use crate::{
     identity::{MasterKey, Settings, password::HashingOptions},
     model::password::PasswordPolicy,
@@ -233,6 +233,10 @@ pub struct IdentityOptions {
     )]
     pub replay_leeway: Duration,
 
+    /// Refreshes in quick succession, and what they leave behind.
+    #[command(flatten)]
+    pub refreshing: RefreshOptions,
+
     /// How long ago users may have signed in to end other sessions of theirs.
     #[arg(
         long,
@@ -259,6 +263,8 @@ impl IdentityOptions {
             session_absolute_lifetime: *self.session_absolute_lifetime,
             replay_window: *self.replay_window,
             replay_leeway: *self.replay_leeway,
+            refresh_min_interval: self.refreshing.min_interval(),
+            superseded: self.refreshing.superseded(),
             recent_sign_in: *self.recent_sign_in,
             registration: self.registration,
             password_policy,

@@ -1,6 +1,8 @@
 //! Requests into types. Every violation is collected, so that a caller learns of all
 //! at once; nothing inside checks again.
 
+mod binding;
+
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -28,6 +30,7 @@ const MAX_CLIENT_ID: usize = 64;
 const MAX_USER_AGENT: usize = 512;
 const MAX_LOOKUP_LOGIN: usize = 512;
 const MAX_REFRESH_TOKEN: usize = 256;
+const MAX_ACCESS_TOKEN: usize = 8 * 1024;
 /// The most violations that an answer names: it travels in headers, and clients end
 /// the connection over headers of more than 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
@@ -125,6 +128,16 @@ impl Fields {
             self.reject(
                 "refresh_token",
                 format!("must be 1 to {MAX_REFRESH_TOKEN} bytes"),
+            );
+        }
+        text
+    }
+
+    pub(super) fn access_token(&mut self, text: String) -> String {
+        if text.is_empty() || text.len() > MAX_ACCESS_TOKEN {
+            self.reject(
+                "access_token",
+                format!("must be 1 to {MAX_ACCESS_TOKEN} bytes"),
             );
         }
         text
