@@ -1,6 +1,6 @@
 //! Every error of the flows as callers see it.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
 use rollcall::{
     grpc::status,
@@ -53,9 +53,14 @@ rows! {
         Error::SessionEnded(Some(EndReason::PasswordChanged)),
         Error::SessionEnded(Some(EndReason::UserDisabled)),
         Error::SessionEnded(Some(EndReason::UserDeleted)),
+        Error::SessionEnded(Some(EndReason::BindingBroken)),
     ],
     Error::GenerationAhead => [Error::GenerationAhead],
     Error::RequestIdRepeated => [Error::RequestIdRepeated],
+    Error::RefreshedTooOften { .. } => [Error::RefreshedTooOften {
+        retry_after: Duration::from_millis(300),
+    }],
+    Error::SessionBindingBroken => [Error::SessionBindingBroken],
     Error::AdminRequired => [Error::AdminRequired],
     Error::RecentSignInRequired => [Error::RecentSignInRequired],
     Error::SessionNotFound => [Error::SessionNotFound],
