@@ -325,7 +325,7 @@ async fn kept_binding_takes_one_statement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn noted_binding_supersedes_and_tells_at_once_where_earlier_tokens_are_denied() {
+async fn noted_binding_supersedes_and_tells_at_once_only_where_earlier_tokens_are_denied() {
     let it = Harness::with(&["--superseded-access-tokens", "deny"]).await;
     it.create_user("ana", &[]).await;
     let bound = binding(true, 24, Reaction::Note);
@@ -336,6 +336,17 @@ async fn noted_binding_supersedes_and_tells_at_once_where_earlier_tokens_are_den
     assert_eq!(events(&it, &session).await.len(), 1);
     let generation: i64 = it.scalar("SELECT generation FROM superseded_tokens").await;
     assert_eq!(generation, 1);
+
+    let allowing = it.replica().await;
+    it.sql("DELETE FROM superseded_tokens").await;
+    let session = it.sign_in_as(sign_in(Via::Refresh, HOME, bound)).await;
+    let noted = allowing
+        .refresh(&session.refresh_token, &request_id())
+        .await;
+    noted.expect("noted");
+    assert_eq!(events(&it, &session).await.len(), 1);
+    let told: i64 = it.scalar("SELECT count(*) FROM superseded_tokens").await;
+    assert_eq!(told, 0, "nothing is superseded where nothing is denied");
 }
 
 #[tokio::test(flavor = "multi_thread")]

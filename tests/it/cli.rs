@@ -71,7 +71,7 @@ async fn options_that_make_no_sense_are_named_with_their_limit() {
         "https://id.test",
     ];
     let with_key = [&fixed[..], &["--master-key", &key]].concat();
-    let cases: [(&[&str], &[&str], &str); 8] = [
+    let cases: [(&[&str], &[&str], &str); 11] = [
         (&fixed, &[], "a master key is required: --master-key-file"),
         (&with_key, &["--issuer", ""], "--issuer must be not empty"),
         (
@@ -88,6 +88,24 @@ async fn options_that_make_no_sense_are_named_with_their_limit() {
             &with_key,
             &["--replay-leeway", "5m"],
             "--replay-leeway must be no longer than --replay-window",
+        ),
+        (
+            &with_key,
+            &["--refresh-min-interval", "10s"],
+            "--refresh-min-interval must be shorter than --replay-leeway",
+        ),
+        (
+            &with_key,
+            &["--refresh-min-interval", "10m"],
+            "--refresh-min-interval must be shorter than --access-token-lifetime",
+        ),
+        (
+            &with_key,
+            &[
+                "--superseded-access-tokens=deny",
+                "--superseded-overlap=11m",
+            ],
+            "--superseded-overlap must be no longer than --access-token-lifetime",
         ),
         (
             &with_key,

@@ -163,6 +163,16 @@ async fn renewal_again_within_the_leeway_answers_the_same_and_changes_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn token_that_was_signed_twice_is_renewed_as_one() {
+    let it = Harness::start().await;
+    let watch = watch(&it).await;
+    let first = it.renew(&watch.access_token).await.expect("lives");
+    let other_text = expired(&it, &watch).await;
+    let again = it.renew(&other_text).await.expect("a call in flight");
+    assert_eq!(again, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn renewal_again_after_the_leeway_ends_the_session() {
     let it = Harness::start().await;
     let watch = watch(&it).await;
