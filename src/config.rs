@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::identity::Settings;
+
 /// A gRPC identity service in which every device has a session of its own.
 ///
 /// `rollcall dev` tries it out with a database of its own. `rollcall serve` runs it.
@@ -97,6 +99,32 @@ pub struct Serve {
     /// Passwords.
     #[command(flatten)]
     pub password: PasswordOptions,
+}
+
+/// How many statements one transaction has at most, and some to spare: together they take
+/// no longer than so many times the limit of one.
+const STATEMENTS: u32 = 5;
+
+impl Serve {
+    /// What the flows are to hold to.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let identity = &self.identity;
+        Settings {
+            issuer: identity.issuer.clone(),
+            audience: identity.audience.clone(),
+            access_token_lifetime: *identity.access_token_lifetime,
+            session_idle_lifetime: *identity.session_idle_lifetime,
+            session_absolute_lifetime: *identity.session_absolute_lifetime,
+            replay_window: *identity.replay_window,
+            replay_leeway: *identity.replay_leeway,
+            recent_sign_in: *identity.recent_sign_in,
+            max_watchers: self.listen.max_watchers,
+            revocation_overlap: *self.connections.statement_timeout * STATEMENTS,
+            registration: identity.registration,
+            password_policy: self.password.password_min_characters,
+        }
+    }
 }
 
 /// The options of `rollcall dev`.

@@ -10,7 +10,9 @@ pub mod request_id;
 mod session_admin;
 pub mod status;
 mod user_admin;
+mod verification;
 
 pub use auth::AuthService;
 pub use session_admin::SessionAdminService;
 pub use user_admin::UserAdminService;
+pub use verification::VerificationService;

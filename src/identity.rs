@@ -4,9 +4,11 @@
 mod access_token;
 mod caller;
 mod error;
+mod introspect;
 mod master_key;
 pub mod password;
 mod refresh;
+mod revocations;
 mod sessions;
 mod sign_in;
 mod signing_keys;
@@ -17,8 +19,10 @@ use std::{fmt, sync::Arc, time::Duration};
 pub use access_token::AccessToken;
 pub use caller::Caller;
 pub use error::Error;
+pub use introspect::Active;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use refresh::Refresh;
+pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
 pub use users::{NewUser, create_user};
 
@@ -34,6 +38,7 @@ use crate::{
 };
 use master_key::PageKey;
 use password::PasswordHasher;
+use revocations::Feed;
 use signing_keys::SigningKeys;
 
 /// What the flows are to hold to.
@@ -55,6 +60,10 @@ pub struct Settings {
     pub replay_leeway: Duration,
     /// How long ago a user may have signed in to end other sessions.
     pub recent_sign_in: Duration,
+    /// How many subscribers of revocations one replica takes.
+    pub max_watchers: usize,
+    /// For how long a transaction that ends a session can take.
+    pub revocation_overlap: Duration,
     /// Whether anybody can register.
     pub registration: bool,
     /// Which passwords can be set.
@@ -72,6 +81,7 @@ struct Parts {
     mac_keys: MacKeys,
     page_key: PageKey,
     signing_keys: SigningKeys,
+    feed: Feed,
 }
 
 /// A session and the tokens of its present generation.
@@ -101,6 +111,7 @@ impl Identity {
             signing_keys: SigningKeys::new(master_key),
             mac_keys: master_key.mac_keys(),
             page_key: master_key.page_key(),
+            feed: Feed::new(&settings),
             settings,
             pool,
             hasher,

@@ -11,6 +11,8 @@ pub mod password;
 #[cfg(feature = "server")]
 pub mod refresh_token;
 #[cfg(feature = "server")]
+pub mod revocation;
+#[cfg(feature = "server")]
 pub mod role;
 #[cfg(feature = "server")]
 pub mod session;

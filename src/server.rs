@@ -12,13 +12,13 @@ use tonic::transport::server::Router;
 
 use crate::{
     config::{ListenAddress, Serve},
-    grpc::{AuthService, SessionAdminService, UserAdminService},
+    grpc::{AuthService, SessionAdminService, UserAdminService, VerificationService},
     identity::{self, Identity, password::PasswordHasher},
     proto::{
         self,
         v1::{
             auth_server::AuthServer, session_admin_server::SessionAdminServer,
-            user_admin_server::UserAdminServer,
+            user_admin_server::UserAdminServer, verification_server::VerificationServer,
         },
     },
     store::{self, Pool},
@@ -150,6 +150,8 @@ impl Server {
 
         tracing::info!("shutting down");
         health.stop().await;
+        // At once: nothing follows the database from here on, and another replica does.
+        self.identity.end_watches();
         let drained = async {
             tokio::time::sleep(pause).await;
             health.end_watches().await;
@@ -192,6 +194,10 @@ impl Server {
                 UserAdminServer::new(UserAdminService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
             )
+            .add_service(
+                VerificationServer::new(VerificationService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
             .add_service(v1.max_decoding_message_size(MAX_MESSAGE))
             .add_service(v1alpha.max_decoding_message_size(MAX_MESSAGE)))
     }
@@ -203,14 +209,7 @@ fn identity(config: &Serve) -> Result<Identity, Error> {
     let pool = Pool::new(&config.database.database_url, &config.connections.pool())?;
     let hasher = PasswordHasher::new(config.password.hashing()).map_err(Error::Hasher)?;
     let master_key = config.master_key.load()?;
-    Ok(Identity::new(
-        config
-            .identity
-            .settings(config.password.password_min_characters),
-        pool,
-        hasher,
-        &master_key,
-    ))
+    Ok(Identity::new(config.settings(), pool, hasher, &master_key))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

@@ -7,7 +7,7 @@ use humantime::Duration;
 
 use super::{ListenAddress, check::Error, silent::silent};
 use crate::{
-    identity::{MasterKey, Settings, password::HashingOptions},
+    identity::{MasterKey, password::HashingOptions},
     model::password::PasswordPolicy,
     store::{DatabaseUrl, PoolOptions},
 };
@@ -132,6 +132,15 @@ pub struct ListenOptions {
     )]
     pub max_concurrent_streams: u32,
 
+    /// The most subscribers of revocations (Verification.WatchRevocations).
+    #[arg(
+        long,
+        env = "ROLLCALL_MAX_WATCHERS",
+        default_value_t = 10_000,
+        value_name = "N"
+    )]
+    pub max_watchers: usize,
+
     /// How often a silent connection is probed.
     #[arg(
         long,
@@ -245,25 +254,6 @@ pub struct IdentityOptions {
     /// Lets anybody register.
     #[arg(long, env = "ROLLCALL_REGISTRATION")]
     pub registration: bool,
-}
-
-impl IdentityOptions {
-    /// What the flows are to hold to.
-    #[must_use]
-    pub fn settings(&self, password_policy: PasswordPolicy) -> Settings {
-        Settings {
-            issuer: self.issuer.clone(),
-            audience: self.audience.clone(),
-            access_token_lifetime: *self.access_token_lifetime,
-            session_idle_lifetime: *self.session_idle_lifetime,
-            session_absolute_lifetime: *self.session_absolute_lifetime,
-            replay_window: *self.replay_window,
-            replay_leeway: *self.replay_leeway,
-            recent_sign_in: *self.recent_sign_in,
-            registration: self.registration,
-            password_policy,
-        }
-    }
 }
 
 /// Which passwords can be set, and how they are hashed: Argon2id (RFC 9106).

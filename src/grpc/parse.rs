@@ -28,6 +28,7 @@ const MAX_CLIENT_ID: usize = 64;
 const MAX_USER_AGENT: usize = 512;
 const MAX_LOOKUP_LOGIN: usize = 512;
 const MAX_REFRESH_TOKEN: usize = 256;
+const MAX_ACCESS_TOKEN: usize = 8 * 1024;
 /// The most violations that an answer names: it travels in headers, and clients end
 /// the connection over headers of more than 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
@@ -126,6 +127,13 @@ impl Fields {
                 "refresh_token",
                 format!("must be 1 to {MAX_REFRESH_TOKEN} bytes"),
             );
+        }
+        text
+    }
+
+    pub(super) fn access_token(&mut self, field: &str, text: String) -> String {
+        if text.is_empty() || text.len() > MAX_ACCESS_TOKEN {
+            self.reject(field, format!("must be 1 to {MAX_ACCESS_TOKEN} bytes"));
         }
         text
     }

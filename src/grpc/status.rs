@@ -123,6 +123,22 @@ impl From<Error> for Status {
                 Reason::AdminRequired,
                 "the role admin is required",
             ),
+            Error::ServiceRequired => shape(
+                Code::PermissionDenied,
+                Reason::ServiceRequired,
+                "the role service or admin is required",
+            ),
+            Error::TooManyWatchers => shape(
+                Code::ResourceExhausted,
+                Reason::TooManyWatchers,
+                "too many subscribers watch revocations on this replica",
+            )
+            .retry(),
+            Error::WatchLagged => shape(
+                Code::Aborted,
+                Reason::WatchLagged,
+                "the stream was read too slowly: open another with the last cursor",
+            ),
             Error::RecentSignInRequired => shape(
                 Code::PermissionDenied,
                 Reason::RecentSignInRequired,

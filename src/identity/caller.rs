@@ -58,18 +58,7 @@ impl Identity {
         tell_log(user_id, session_id);
         let find = async |conn: &mut _| sessions::find_standing(conn, user_id, session_id).await;
         let standing = self.0.pool.run(find).await?;
-        let standing = standing.ok_or(Error::AccessTokenInvalid)?;
-        let roles = live_roles(&standing)?;
-        if claims.expired_at(standing.now.unix_timestamp()) {
-            return Err(Error::AccessTokenExpired);
-        }
-        Ok(Caller {
-            user_id,
-            session_id,
-            roles,
-            authenticated_at: standing.session.created_at,
-            now: standing.now,
-        })
+        Caller::of(&claims, standing)
     }
 
     /// The caller behind an access token, who must be an operator.
@@ -89,6 +78,24 @@ impl Identity {
     /// Whether the caller signed in so recently that other sessions may be ended.
     pub(super) fn signed_in_recently(&self, caller: &Caller) -> bool {
         caller.now - caller.authenticated_at <= self.0.settings.recent_sign_in
+    }
+}
+
+impl Caller {
+    /// The caller whose token says `claims`, as the session stands.
+    pub(super) fn of(claims: &Claims, standing: Option<Standing>) -> Result<Self, Error> {
+        let standing = standing.ok_or(Error::AccessTokenInvalid)?;
+        let roles = live_roles(&standing)?;
+        if claims.expired_at(standing.now.unix_timestamp()) {
+            return Err(Error::AccessTokenExpired);
+        }
+        Ok(Self {
+            user_id: standing.session.user_id,
+            session_id: standing.session.id,
+            roles,
+            authenticated_at: standing.session.created_at,
+            now: standing.now,
+        })
     }
 }
 

@@ -37,6 +37,9 @@ pub enum Error {
     /// The caller is not an operator.
     #[error("the caller does not have the role admin")]
     AdminRequired,
+    /// The caller is no service that may ask about tokens.
+    #[error("the caller has neither the role service nor admin")]
+    ServiceRequired,
     /// The caller signed in too long ago.
     #[error("the caller signed in too long ago")]
     RecentSignInRequired,
@@ -55,6 +58,12 @@ pub enum Error {
     /// The new password is refused.
     #[error("the new password is refused")]
     WeakPassword(#[source] Weakness),
+    /// This replica has as many subscribers as it takes.
+    #[error("too many subscribers watch revocations")]
+    TooManyWatchers,
+    /// A subscriber read too slowly.
+    #[error("the subscriber read too slowly")]
+    WatchLagged,
     /// A concurrent change got in the way, repeatedly.
     #[error("a concurrent change got in the way")]
     Conflict,

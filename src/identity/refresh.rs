@@ -131,6 +131,7 @@ impl Identity {
             let revoke = async |conn: &mut _| sessions::revoke_reused(conn, &reused).await;
             let ended = identity.0.pool.run(revoke).await?;
             if ended {
+                identity.0.feed.wake();
                 tracing::warn!(
                     user_id = %reused.user_id,
                     session_id = %reused.session_id,

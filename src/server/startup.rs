@@ -18,6 +18,13 @@ const WATCH: PoolOptions = PoolOptions {
     statement_timeout: Duration::from_secs(2),
     connection_timeout: Duration::from_secs(2),
 };
+/// The revocation feed's own connection, which calls that keep the others busy do not
+/// hold up. A look after a mass of revocations takes longer than a statement of a call may.
+const FEED: PoolOptions = PoolOptions {
+    max_connections: NonZeroUsize::MIN,
+    statement_timeout: Duration::from_secs(30),
+    connection_timeout: Duration::from_secs(2),
+};
 /// How long to wait for a database that cannot be reached, at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -42,7 +49,13 @@ pub(super) async fn run(
     health.set_ready().await;
     health.set_database(true).await;
     tracing::info!("serving");
-    watch(&Pool::new(&config.database.database_url, &WATCH)?, health).await
+    let url = &config.database.database_url;
+    let (watched, followed) = (Pool::new(url, &WATCH)?, Pool::new(url, &FEED)?);
+    tokio::join!(
+        watch(&watched, health),
+        identity.follow_revocations(&followed)
+    )
+    .0
 }
 
 async fn prepare(config: &Serve, identity: &Identity) -> Result<(), Error> {

@@ -11,6 +11,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         disabled_at -> Nullable<Timestamptz>,
         sessions_valid_after -> Timestamptz,
+        roles_changed_at -> Nullable<Timestamptz>,
     }
 }
 

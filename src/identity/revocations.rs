@@ -1,0 +1,199 @@
+//! The feed of revocations. One task per replica looks at the database, and tells every
+//! subscriber of this replica what is new.
+//!
+//! A look goes back further than the one before, by the overlap: a transaction that took
+//! its time is seen when it has committed, whatever time its rows carry. What was told is
+//! kept for as long as it matters, for subscribers that come later.
+
+mod past;
+mod subscription;
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use past::Past;
+pub use subscription::{Message, Subscription};
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Notify, Semaphore, broadcast},
+    time::{Instant, sleep},
+};
+
+use super::{Error, Identity, Settings};
+use crate::{
+    error_chain,
+    model::revocation::Revocation,
+    store::{
+        AsyncPgConnection, Pool,
+        revocations::{self, Since},
+    },
+};
+
+/// How often to look when nothing hurries.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// How many times longer than a look to wait at least before the next, so that a mass of
+/// revocations, which each look reads anew while they are young, leaves the database to
+/// others.
+const REST: u32 = 4;
+/// How long a silence may become before a heartbeat.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How many messages a subscriber may be behind.
+const BACKLOG: usize = 256;
+/// How much longer than an access token a revocation matters, for clocks that differ.
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// What this replica has told, and whom it tells.
+pub(super) struct Feed {
+    woken: Notify,
+    past: Mutex<Past>,
+    news: broadcast::Sender<News>,
+    places: Arc<Semaphore>,
+    stopped: AtomicBool,
+}
+
+/// What every subscriber gets.
+#[derive(Clone)]
+enum News {
+    /// Revocations; the time is with the last part of what one look found.
+    Revocations(Arc<[Revocation]>, Option<OffsetDateTime>),
+    /// Nothing was new at this time.
+    Heartbeat(OffsetDateTime),
+    /// This replica shuts down.
+    Stopped,
+}
+
+impl Feed {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            woken: Notify::new(),
+            past: Mutex::new(Past::new(retention(settings))),
+            news: broadcast::Sender::new(BACKLOG),
+            places: Arc::new(Semaphore::new(settings.max_watchers)),
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// Hurries the look of this replica, and through it those of the others.
+    pub(super) fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For how long a revocation matters.
+fn retention(settings: &Settings) -> Duration {
+    settings.access_token_lifetime + LEEWAY
+}
+
+impl Identity {
+    /// Follows the database for ever, on a connection of its own. Without one it tries to
+    /// get one; subscribers hear nothing meanwhile, which tells them.
+    pub async fn follow_revocations(&self, pool: &Pool) -> Infallible {
+        let mut failing = false;
+        loop {
+            let Err(error) = self.follow(pool, &mut failing).await;
+            if !failing {
+                tracing::warn!(error = error_chain(&error), "the revocation feed waits");
+            }
+            failing = true;
+            sleep(INTERVAL).await;
+        }
+    }
+
+    async fn follow(&self, pool: &Pool, failing: &mut bool) -> Result<Infallible, Error> {
+        let feed = &self.0.feed;
+        let mut conn = pool.get().await?;
+        revocations::listen(&mut conn).await?;
+        let mut spoken = Instant::now();
+        loop {
+            let started = Instant::now();
+            if self.look(&mut conn, spoken.elapsed() >= HEARTBEAT).await? {
+                spoken = started;
+            }
+            *failing = false;
+            sleep(started.elapsed() * REST).await;
+            tokio::select! {
+                () = revocations::notified(&mut conn) => {}
+                () = feed.woken.notified() => revocations::notify(&mut conn).await?,
+                () = sleep(INTERVAL) => {}
+            }
+        }
+    }
+
+    /// Looks once, and says whether subscribers were told something.
+    async fn look(&self, conn: &mut AsyncPgConnection, silent: bool) -> Result<bool, Error> {
+        let feed = &self.0.feed;
+        let overlap = self.overlap();
+        let since = match feed.past().now() {
+            Some(now) => Since::Time(now - overlap),
+            None => Since::Ago(retention(&self.0.settings) + overlap),
+        };
+        let seen = revocations::see(conn, since).await?;
+        // Held while it is told, so that a subscriber that comes has it from the past or
+        // hears it.
+        let mut past = feed.past();
+        let first = past.now().is_none();
+        let parts = past.add(seen.now, seen.revocations);
+        if parts.is_empty() {
+            if silent || first {
+                // It fails when nobody listens.
+                let _ = feed.news.send(News::Heartbeat(seen.now));
+            }
+            return Ok(silent || first);
+        }
+        let last = parts.len() - 1;
+        for (at, part) in parts.into_iter().enumerate() {
+            let time = (at == last).then_some(seen.now);
+            let _ = feed.news.send(News::Revocations(part, time));
+        }
+        Ok(true)
+    }
+
+    /// For how long a transaction that ends a session can take.
+    fn overlap(&self) -> Duration {
+        let settings = &self.0.settings;
+        settings.revocation_overlap.min(retention(settings))
+    }
+
+    /// Subscribes to the revocations, from the time of an earlier message on if it is
+    /// still known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReady`] before the first look and at the end, and
+    /// [`Error::TooManyWatchers`].
+    pub fn watch_revocations(&self, since: Option<OffsetDateTime>) -> Result<Subscription, Error> {
+        let feed = &self.0.feed;
+        let place = Arc::clone(&feed.places).try_acquire_owned();
+        let place = place.map_err(|_| Error::TooManyWatchers)?;
+        let past = feed.past();
+        if feed.stopped.load(Ordering::Relaxed) {
+            return Err(Error::NotReady);
+        }
+        let since = since.map(|time| time - self.overlap());
+        let snapshot = past.since(since).ok_or(Error::NotReady)?;
+        Ok(Subscription::new(snapshot, feed.news.subscribe(), place))
+    }
+
+    /// For how long a revocation matters.
+    #[must_use]
+    pub fn revocation_retention(&self) -> Duration {
+        retention(&self.0.settings)
+    }
+
+    /// Ends all subscriptions, for good.
+    pub fn end_watches(&self) {
+        let _past = self.0.feed.past();
+        self.0.feed.stopped.store(true, Ordering::Relaxed);
+        let _ = self.0.feed.news.send(News::Stopped);
+    }
+}
