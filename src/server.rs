@@ -63,6 +63,9 @@ pub enum Error {
     /// The signing keys cannot be used.
     #[error("the signing keys cannot be loaded")]
     Keys(#[source] identity::Error),
+    /// The revocations cannot be read.
+    #[error("the revocations cannot be loaded")]
+    Revocations(#[source] identity::Error),
     /// The reflection service cannot be built.
     #[error("reflection cannot start")]
     Reflection(#[source] tonic_reflection::server::Error),

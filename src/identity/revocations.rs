@@ -1,9 +1,10 @@
 //! The feed of revocations. One task per replica looks at the database, and tells every
 //! subscriber of this replica what is new.
 //!
-//! A look goes back further than the one before, by the overlap: a transaction that took
-//! its time is seen when it has committed, whatever time its rows carry. What was told is
-//! kept for as long as it matters, for subscribers that come later.
+//! A look goes back further than the one before: a transaction that took its time is seen
+//! when it has committed, whatever time its rows carry. A full look, twice a second, goes
+//! back by the overlap, which is longer than any transaction can take. What was told is kept
+//! for as long as it matters, for subscribers that come later.
 
 mod past;
 mod subscription;
@@ -17,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use past::Past;
+use past::{Part, Past};
 pub use subscription::{Message, Subscription};
 use time::OffsetDateTime;
 use tokio::{
@@ -28,7 +29,6 @@ use tokio::{
 use super::{Error, Identity, Settings};
 use crate::{
     error_chain,
-    model::revocation::Revocation,
     store::{
         AsyncPgConnection, Pool,
         revocations::{self, Since},
@@ -37,13 +37,19 @@ use crate::{
 
 /// How often to look when nothing hurries.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// How many times longer than a look to wait at least before the next, so that a mass of
-/// revocations, which each look reads anew while they are young, leaves the database to
-/// others.
+/// How long to wait at least before the next look, so that one finds more than one
+/// revocation when there are many.
+const MIN_REST: Duration = Duration::from_millis(20);
+/// How far a look goes back, but for a full one: transactions are seldom longer.
+const RECENT: Duration = Duration::from_secs(2);
+/// How often a look goes back by the whole overlap, at most.
+const FULL_INTERVAL: Duration = Duration::from_millis(500);
+/// How many times longer than a full look to wait at least before the next full one: after
+/// a mass of revocations each reads them all, while they are young.
 const REST: u32 = 4;
 /// How long a silence may become before a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How many messages a subscriber may be behind.
+/// How many looks a subscriber may be behind: some seconds at least.
 const BACKLOG: usize = 256;
 /// How much longer than an access token a revocation matters, for clocks that differ.
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -60,8 +66,8 @@ pub(super) struct Feed {
 /// What every subscriber gets.
 #[derive(Clone)]
 enum News {
-    /// Revocations; the time is with the last part of what one look found.
-    Revocations(Arc<[Revocation]>, Option<OffsetDateTime>),
+    /// What one look found, in parts of the size of a message, and its time.
+    Revocations(Arc<[Part]>, OffsetDateTime),
     /// Nothing was new at this time.
     Heartbeat(OffsetDateTime),
     /// This replica shuts down.
@@ -95,6 +101,17 @@ fn retention(settings: &Settings) -> Duration {
 }
 
 impl Identity {
+    /// Looks for the first time, so that whoever subscribes gets a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be asked.
+    pub async fn load_revocations(&self) -> Result<(), Error> {
+        let mut conn = self.0.pool.get().await?;
+        self.look(&mut conn, self.overlap(), false).await?;
+        Ok(())
+    }
+
     /// Follows the database for ever, on a connection of its own. Without one it tries to
     /// get one; subscribers hear nothing meanwhile, which tells them.
     pub async fn follow_revocations(&self, pool: &Pool) -> Infallible {
@@ -114,13 +131,21 @@ impl Identity {
         let mut conn = pool.get().await?;
         revocations::listen(&mut conn).await?;
         let mut spoken = Instant::now();
+        let mut full_due = spoken;
         loop {
             let started = Instant::now();
-            if self.look(&mut conn, spoken.elapsed() >= HEARTBEAT).await? {
+            let full = started >= full_due;
+            let back = if full { self.overlap() } else { RECENT };
+            let silent = spoken.elapsed() >= HEARTBEAT;
+            if self.look(&mut conn, back, silent).await? {
                 spoken = started;
             }
+            if full {
+                let rest = started.elapsed() * REST;
+                full_due = Instant::now() + rest.max(FULL_INTERVAL);
+            }
             *failing = false;
-            sleep(started.elapsed() * REST).await;
+            sleep(MIN_REST).await;
             tokio::select! {
                 () = revocations::notified(&mut conn) => {}
                 () = feed.woken.notified() => revocations::notify(&mut conn).await?,
@@ -129,32 +154,31 @@ impl Identity {
         }
     }
 
-    /// Looks once, and says whether subscribers were told something.
-    async fn look(&self, conn: &mut AsyncPgConnection, silent: bool) -> Result<bool, Error> {
+    /// Looks once, for what happened since the look before and `back` longer ago, and says
+    /// whether subscribers were told something.
+    async fn look(
+        &self,
+        conn: &mut AsyncPgConnection,
+        back: Duration,
+        silent: bool,
+    ) -> Result<bool, Error> {
         let feed = &self.0.feed;
-        let overlap = self.overlap();
         let since = match feed.past().now() {
-            Some(now) => Since::Time(now - overlap),
-            None => Since::Ago(retention(&self.0.settings) + overlap),
+            Some(now) => Since::Time(now - back),
+            None => Since::Ago(retention(&self.0.settings) + back),
         };
         let seen = revocations::see(conn, since).await?;
         // Held while it is told, so that a subscriber that comes has it from the past or
         // hears it.
         let mut past = feed.past();
-        let first = past.now().is_none();
         let parts = past.add(seen.now, seen.revocations);
-        if parts.is_empty() {
-            if silent || first {
-                // It fails when nobody listens.
-                let _ = feed.news.send(News::Heartbeat(seen.now));
-            }
-            return Ok(silent || first);
-        }
-        let last = parts.len() - 1;
-        for (at, part) in parts.into_iter().enumerate() {
-            let time = (at == last).then_some(seen.now);
-            let _ = feed.news.send(News::Revocations(part, time));
-        }
+        let news = match parts.is_empty() {
+            false => News::Revocations(parts.into(), seen.now),
+            true if silent => News::Heartbeat(seen.now),
+            true => return Ok(false),
+        };
+        // It fails when nobody listens.
+        let _ = feed.news.send(news);
         Ok(true)
     }
 

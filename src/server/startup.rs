@@ -38,7 +38,8 @@ pub(super) async fn run(
     let mut backoff = Duration::from_millis(100);
     while let Err(error) = prepare(config, identity).await {
         let (Error::Store(store::Error::Unavailable(_))
-        | Error::Keys(identity::Error::Store(store::Error::Unavailable(_)))) = &error
+        | Error::Keys(identity::Error::Store(store::Error::Unavailable(_)))
+        | Error::Revocations(identity::Error::Store(store::Error::Unavailable(_)))) = &error
         else {
             return Err(error);
         };
@@ -70,7 +71,11 @@ async fn prepare(config: &Serve, identity: &Identity) -> Result<(), Error> {
             tracing::info!(name, "migrated");
         }
     }
-    identity.load_signing_keys().await.map_err(Error::Keys)
+    identity.load_signing_keys().await.map_err(Error::Keys)?;
+    identity
+        .load_revocations()
+        .await
+        .map_err(Error::Revocations)
 }
 
 /// Watches on a connection of its own, so that calls which keep the others busy do not

@@ -11,7 +11,7 @@ use serde_json::json;
 use tonic::{Code, Status};
 
 use crate::harness::{Harness, Replica, bearer, claims, device, reason, request_id, successor};
-use mint::Mint;
+pub use mint::Mint;
 
 /// What the call with an access token is told; `Ok` when it is let in.
 async fn present(it: &Replica, access_token: &str) -> Result<(), Status> {

@@ -23,7 +23,7 @@ const CALLERS: [&str; 7] = [
 
 /// What each caller is told, in the order of [`CALLERS`]; `answer` says what the
 /// words stand for.
-const MATRIX: [(&str, [&str; 7]); 17] = [
+const MATRIX: [(&str, [&str; 7]); 20] = [
     ("Auth/Register", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
     (
         "Auth/Authenticate",
@@ -56,6 +56,17 @@ const MATRIX: [(&str, [&str; 7]); 17] = [
     ("UserAdmin/UpdateUser", ADMINS_ONLY),
     ("UserAdmin/SetPassword", ADMINS_ONLY),
     ("UserAdmin/DeleteUser", ADMINS_ONLY),
+    (
+        "Verification/GetJwks",
+        ["ok", "ok", "ok", "ok", "ok", "ok", "ok"],
+    ),
+    ("Verification/Introspect", SERVICES_ONLY),
+    ("Verification/WatchRevocations", SERVICES_ONLY),
+];
+
+/// An operator is as good as a service.
+const SERVICES_ONLY: [&str; 7] = [
+    "token", "service", "service", "ok", "ended", "service", "ended",
 ];
 
 const ADMINS_ONLY: [&str; 7] = ["token", "admin", "admin", "ok", "ended", "admin", "ended"];
@@ -66,6 +77,7 @@ fn answer(result: &Result<Vec<u8>, Status>) -> &'static str {
         (Code::Unauthenticated, "ACCESS_TOKEN_INVALID") => "token",
         (Code::Unauthenticated, "SESSION_ENDED") => "ended",
         (Code::PermissionDenied, "ADMIN_REQUIRED") => "admin",
+        (Code::PermissionDenied, "SERVICE_REQUIRED") => "service",
         (Code::NotFound, "SESSION_NOT_FOUND") => "none",
         _ => panic!("no cell has this: {status:?}"),
     }

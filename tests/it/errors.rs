@@ -57,6 +57,7 @@ rows! {
     Error::GenerationAhead => [Error::GenerationAhead],
     Error::RequestIdRepeated => [Error::RequestIdRepeated],
     Error::AdminRequired => [Error::AdminRequired],
+    Error::ServiceRequired => [Error::ServiceRequired],
     Error::RecentSignInRequired => [Error::RecentSignInRequired],
     Error::SessionNotFound => [Error::SessionNotFound],
     Error::UserNotFound => [Error::UserNotFound],
@@ -66,6 +67,8 @@ rows! {
         Error::WeakPassword(Weakness::TooShort { min: 15 }),
         Error::WeakPassword(Weakness::Guessable),
     ],
+    Error::TooManyWatchers => [Error::TooManyWatchers],
+    Error::WatchLagged => [Error::WatchLagged],
     Error::Conflict => [Error::Conflict],
     Error::NotReady => [Error::NotReady],
     Error::Hash(_) => [

@@ -20,7 +20,7 @@ use rollcall::{
     model::{ids::UserId, login::Login, password::Password, role::Roles},
     proto::v1::{
         self, auth_client::AuthClient, session_admin_client::SessionAdminClient,
-        user_admin_client::UserAdminClient,
+        user_admin_client::UserAdminClient, verification_client::VerificationClient,
     },
     server::Server,
 };
@@ -147,6 +147,10 @@ impl Replica {
         UserAdminClient::new(self.channel.clone())
     }
 
+    pub fn verification(&self) -> VerificationClient<Channel> {
+        VerificationClient::new(self.channel.clone())
+    }
+
     /// Creates a user whose password is [`PASSWORD`].
     pub async fn create_user(&self, login: &str, roles: &[&str]) -> UserId {
         let new = NewUser {
@@ -178,6 +182,12 @@ impl Replica {
     pub async fn admin(&self) -> SignedIn {
         self.create_user("operator", &["admin"]).await;
         self.sign_in("operator").await
+    }
+
+    /// Creates a service and signs in.
+    pub async fn service(&self) -> SignedIn {
+        self.create_user("orders", &["service"]).await;
+        self.sign_in("orders").await
     }
 
     /// Refreshes with a `request_id`, or without where it is empty.

@@ -36,3 +36,4 @@ mod statements;
 mod theft;
 mod tokens;
 mod user_admin;
+mod verification;

@@ -6,10 +6,10 @@ use tokio_postgres::Client;
 
 use crate::harness::{Harness, SignedIn, good_request, rpcs};
 
-/// Not the server's pings, what sets up a connection, and what is asked once at the start:
-/// the keys, which are a handful.
+/// Not the server's pings and looks at revocations, what sets up a connection, and what is
+/// asked once at the start: the keys, which are a handful.
 const OF_CALLS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-     AND query !~ '^(SET |SELECT current_setting)' \
+     AND query !~ '^(SET |SELECT current_setting|WITH since AS|LISTEN|NOTIFY)' \
      AND query !~ 'pg_stat_statements|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
 
 /// The major version of Postgres whose plans the snapshot has.

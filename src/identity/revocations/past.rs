@@ -16,11 +16,14 @@ use crate::model::{
 /// The most revocations in one message.
 const PART: usize = 1_000;
 
+/// Revocations that fit into one message.
+pub(super) type Part = Arc<[Revocation]>;
+
 /// The revocations that were told, in parts of the size of a message.
 pub(super) struct Past {
     retention: Duration,
     now: Option<OffsetDateTime>,
-    parts: VecDeque<Arc<[Revocation]>>,
+    parts: VecDeque<Part>,
     /// When each was last told to have happened: a look finds most of them again.
     known: HashMap<Key, OffsetDateTime>,
 }
@@ -47,7 +50,7 @@ impl From<&Revoked> for Key {
 
 /// What a subscriber begins with.
 pub(super) struct Snapshot {
-    pub(super) parts: Vec<Arc<[Revocation]>>,
+    pub(super) parts: Vec<Part>,
     /// Whether it is everything that is kept.
     pub(super) whole: bool,
     /// The time up to which it is complete.
@@ -71,11 +74,7 @@ impl Past {
 
     /// Takes what a look found, forgets what no longer matters, and answers what is new,
     /// in parts.
-    pub(super) fn add(
-        &mut self,
-        now: OffsetDateTime,
-        found: Vec<Revocation>,
-    ) -> Vec<Arc<[Revocation]>> {
+    pub(super) fn add(&mut self, now: OffsetDateTime, found: Vec<Revocation>) -> Vec<Part> {
         self.now = Some(now);
         self.forget(now);
         let mut new: Vec<Revocation> = found;
@@ -88,7 +87,7 @@ impl Past {
             self.known
                 .insert(Key::from(&revocation.revoked), revocation.at);
         }
-        let parts: Vec<Arc<[Revocation]>> = new.chunks(PART).map(Arc::from).collect();
+        let parts: Vec<Part> = new.chunks(PART).map(Part::from).collect();
         for part in &parts {
             self.keep(part);
         }
@@ -96,7 +95,7 @@ impl Past {
     }
 
     /// Keeps a part, together with the one before where both fit into one.
-    fn keep(&mut self, part: &Arc<[Revocation]>) {
+    fn keep(&mut self, part: &Part) {
         match self.parts.back_mut() {
             Some(last) if last.len() + part.len() <= PART => {
                 *last = last.iter().chain(part.iter()).cloned().collect();
@@ -128,16 +127,27 @@ impl Past {
         let since = since.filter(|since| *since > now - self.retention);
         let parts = match since {
             None => self.parts.iter().cloned().collect(),
-            Some(since) => {
-                let later = |part: &&Arc<[Revocation]>| part.iter().any(|it| it.at > since);
-                self.parts.iter().filter(later).cloned().collect()
-            }
+            Some(since) => self
+                .parts
+                .iter()
+                .filter_map(|part| after(part, since))
+                .collect(),
         };
         Some(Snapshot {
             parts,
             whole: since.is_none(),
             now,
         })
+    }
+}
+
+/// What of a part happened after a time, if anything.
+fn after(part: &Part, since: OffsetDateTime) -> Option<Part> {
+    let later = |revocation: &&Revocation| revocation.at > since;
+    match part.iter().filter(later).count() {
+        0 => None,
+        all if all == part.len() => Some(Arc::clone(part)),
+        _ => Some(part.iter().filter(later).cloned().collect()),
     }
 }
 
@@ -174,7 +184,7 @@ mod tests {
         }
     }
 
-    fn flat(parts: &[Arc<[Revocation]>]) -> Vec<Revocation> {
+    fn flat(parts: &[Part]) -> Vec<Revocation> {
         parts.iter().flat_map(|part| part.iter().cloned()).collect()
     }
 

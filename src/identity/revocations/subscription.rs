@@ -1,6 +1,6 @@
 //! One subscriber of the feed.
 
-use std::{sync::Arc, vec};
+use std::{collections::VecDeque, sync::Arc};
 
 use time::OffsetDateTime;
 use tokio::sync::{
@@ -8,7 +8,10 @@ use tokio::sync::{
     broadcast::{self, error::RecvError},
 };
 
-use super::{News, past::Snapshot};
+use super::{
+    News,
+    past::{Part, Snapshot},
+};
 use crate::{identity::Error, model::revocation::Revocation};
 
 /// What a subscriber is told.
@@ -30,9 +33,10 @@ pub enum Message {
 
 /// A place among the subscribers, until it is dropped.
 pub struct Subscription {
-    snapshot: vec::IntoIter<Arc<[Revocation]>>,
-    /// The message after the snapshot, until it was given.
-    complete: Option<Message>,
+    /// Parts to be given before anything else, and the message that goes with the end of
+    /// them.
+    parts: VecDeque<Part>,
+    last: Option<Message>,
     news: broadcast::Receiver<News>,
     _place: OwnedSemaphorePermit,
 }
@@ -44,8 +48,8 @@ impl Subscription {
         place: OwnedSemaphorePermit,
     ) -> Self {
         Self {
-            snapshot: snapshot.parts.into_iter(),
-            complete: Some(Message::SnapshotComplete {
+            parts: snapshot.parts.into(),
+            last: Some(Message::SnapshotComplete {
                 time: snapshot.now,
                 whole: snapshot.whole,
             }),
@@ -61,17 +65,27 @@ impl Subscription {
     /// [`Error::WatchLagged`] when the subscriber took too long over the earlier ones, and
     /// [`Error::NotReady`] when this replica shuts down. There is nothing after an error.
     pub async fn next(&mut self) -> Result<Message, Error> {
-        if let Some(part) = self.snapshot.next() {
-            return Ok(Message::Revocations(part, None));
+        loop {
+            if let Some(part) = self.parts.pop_front() {
+                return Ok(Message::Revocations(part, None));
+            }
+            if let Some(message) = self.last.take() {
+                return Ok(message);
+            }
+            match self.news.recv().await {
+                Ok(News::Revocations(parts, time)) => self.queue(&parts, time),
+                Ok(News::Heartbeat(time)) => return Ok(Message::Heartbeat(time)),
+                Ok(News::Stopped) | Err(RecvError::Closed) => return Err(Error::NotReady),
+                Err(RecvError::Lagged(_)) => return Err(Error::WatchLagged),
+            }
         }
-        if let Some(message) = self.complete.take() {
-            return Ok(message);
-        }
-        match self.news.recv().await {
-            Ok(News::Revocations(part, time)) => Ok(Message::Revocations(part, time)),
-            Ok(News::Heartbeat(time)) => Ok(Message::Heartbeat(time)),
-            Ok(News::Stopped) | Err(RecvError::Closed) => Err(Error::NotReady),
-            Err(RecvError::Lagged(_)) => Err(Error::WatchLagged),
+    }
+
+    /// The time goes with the last part: only then is everything up to it known.
+    fn queue(&mut self, parts: &[Part], time: OffsetDateTime) {
+        if let Some((last, parts)) = parts.split_last() {
+            self.parts.extend(parts.iter().cloned());
+            self.last = Some(Message::Revocations(Arc::clone(last), Some(time)));
         }
     }
 }

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use crate::harness::{Harness, SignedIn, claims, master_key};
 
 /// A key that signs.
-pub(super) struct Mint {
+pub struct Mint {
     pub(super) kid: String,
     pair: Ed25519KeyPair,
 }
 
 impl Mint {
     /// The key of the deployment, unsealed.
-    pub(super) async fn of(it: &Harness) -> Self {
+    pub async fn of(it: &Harness) -> Self {
         let kid: String = it.scalar("SELECT kid FROM signing_keys").await;
         let sealed: Vec<u8> = it.scalar("SELECT sealed_private FROM signing_keys").await;
         let pair = Ed25519KeyPair::from_pkcs8(&open(&kid, &sealed)).expect("a key pair");
@@ -33,11 +33,7 @@ impl Mint {
     }
 
     /// The session's access token with its claims changed.
-    pub(super) fn with_claims(
-        &self,
-        session: &SignedIn,
-        change: impl FnOnce(&mut Value),
-    ) -> String {
+    pub fn with_claims(&self, session: &SignedIn, change: impl FnOnce(&mut Value)) -> String {
         let mut claims = claims(&session.access_token);
         change(&mut claims);
         self.sign(&self.good_header(), &claims)

@@ -83,6 +83,8 @@ pub(super) const LIMITS: &[Limit] = &[
     ("UserAdmin/SetPassword", "user_id", ids),
     ("UserAdmin/SetPassword", "new_password", short_passwords),
     ("UserAdmin/DeleteUser", "user_id", ids),
+    ("Verification/Introspect", "token", access_tokens),
+    ("Verification/WatchRevocations", "cursor", cursors),
 ];
 
 fn new_logins() -> Vec<Value> {
@@ -194,6 +196,14 @@ fn prefixes() -> Vec<Value> {
 
 fn refresh_tokens() -> Vec<Value> {
     vec!["".into(), "r".repeat(257).into()]
+}
+
+fn access_tokens() -> Vec<Value> {
+    vec!["".into(), "t".repeat(8 * 1024 + 1).into()]
+}
+
+fn cursors() -> Vec<Value> {
+    texts(&["x", "AAAA", "AgAAAAAAAAAA", "é", "AQAAAAAAAAAAAA"])
 }
 
 fn request_ids() -> Vec<Value> {

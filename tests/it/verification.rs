@@ -1,0 +1,4 @@
+//! What services ask, and are told, about tokens.
+
+mod introspect;
+mod watch;
