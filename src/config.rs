@@ -3,6 +3,7 @@
 mod address;
 mod check;
 mod options;
+mod refreshing;
 mod silent;
 
 pub use address::ListenAddress;
@@ -11,6 +12,7 @@ pub use options::{
     ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, MasterKeyOptions,
     PasswordOptions,
 };
+pub use refreshing::{RefreshOptions, SupersededAccessTokens};
 
 use std::path::PathBuf;
 
@@ -118,6 +120,8 @@ impl Serve {
             session_absolute_lifetime: *identity.session_absolute_lifetime,
             replay_window: *identity.replay_window,
             replay_leeway: *identity.replay_leeway,
+            refresh_min_interval: identity.refreshing.min_interval(),
+            superseded: identity.refreshing.superseded(),
             recent_sign_in: *identity.recent_sign_in,
             max_watchers: self.listen.max_watchers,
             revocation_overlap: *self.connections.statement_timeout * STATEMENTS,

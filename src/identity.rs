@@ -1,13 +1,16 @@
-//! The flows: sign in, refresh, end sessions, change users and passwords. Here is the
+//! The flows: sign in, refresh, renew, end sessions, change users and passwords. Here is the
 //! order of the steps; the SQL is in `store`, the wire in `grpc`.
 
 mod access_token;
 mod caller;
 mod error;
+mod exchange;
+mod incident;
 mod introspect;
 mod master_key;
 pub mod password;
 mod refresh;
+mod renew;
 mod revocations;
 mod sessions;
 mod sign_in;
@@ -22,6 +25,7 @@ pub use error::Error;
 pub use introspect::Active;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use refresh::Refresh;
+pub use renew::Renew;
 pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
 pub use users::{NewUser, create_user};
@@ -32,7 +36,7 @@ use crate::{
         password::PasswordPolicy,
         refresh_token::{MacKeys, RefreshTokenText},
         role::Roles,
-        session::Session,
+        session::{Session, Superseded},
     },
     store::Pool,
 };
@@ -58,6 +62,11 @@ pub struct Settings {
     pub replay_window: Duration,
     /// For how long a refresh without one can be repeated.
     pub replay_leeway: Duration,
+    /// How old the tokens of a session must be before they are succeeded; `None` where
+    /// that does not matter.
+    pub refresh_min_interval: Option<Duration>,
+    /// What becomes of a session's earlier access tokens.
+    pub superseded: Superseded,
     /// How long ago a user may have signed in to end other sessions.
     pub recent_sign_in: Duration,
     /// How many subscribers of revocations one replica takes.
@@ -93,7 +102,7 @@ pub struct Granted {
     pub roles: Roles,
     /// The access token.
     pub access_token: AccessToken,
-    /// The refresh token.
+    /// The refresh token; empty for a client that holds the access token alone.
     pub refresh_token: RefreshTokenText,
 }
 

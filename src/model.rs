@@ -3,6 +3,8 @@
 //! Pure: no I/O, no database, no protocol.
 
 pub mod access_token;
+#[cfg(feature = "server")]
+pub mod binding;
 pub mod ids;
 #[cfg(feature = "server")]
 pub mod login;
@@ -16,6 +18,7 @@ pub mod revocation;
 pub mod role;
 #[cfg(feature = "server")]
 pub mod session;
+pub mod token_mode;
 #[cfg(feature = "server")]
 pub mod user;
 #[cfg(feature = "server")]

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::Serve;
+use super::{Serve, SupersededAccessTokens};
 use crate::identity::{MasterKeyError, password::HashingOptionsError};
 
 /// What does not make sense, in the words of the command line.
@@ -107,10 +107,35 @@ impl Serve {
             "--replay-leeway",
             "no longer than --replay-window",
         )?;
+        self.validate_refreshes()?;
         require(
             *identity.recent_sign_in <= absolute,
             "--recent-sign-in",
             "no longer than --session-absolute-lifetime",
+        )
+    }
+
+    fn validate_refreshes(&self) -> Result<(), Error> {
+        let identity = &self.identity;
+        let access = *identity.access_token_lifetime;
+        let interval = *identity.refreshing.refresh_min_interval;
+        // Who refreshes too early holds a token that lives.
+        require(
+            interval.is_zero() || interval < access,
+            "--refresh-min-interval",
+            "shorter than --access-token-lifetime",
+        )?;
+        // What is refreshed early in the leeway is refused for as long as this.
+        require(
+            interval.is_zero() || interval < *identity.replay_leeway,
+            "--refresh-min-interval",
+            "shorter than --replay-leeway",
+        )?;
+        require(
+            *identity.refreshing.superseded_overlap <= access
+                || identity.refreshing.superseded_access_tokens == SupersededAccessTokens::Allow,
+            "--superseded-overlap",
+            "no longer than --access-token-lifetime",
         )
     }
 

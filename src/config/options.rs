@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 use humantime::Duration;
 
-use super::{ListenAddress, check::Error, silent::silent};
+use super::{ListenAddress, RefreshOptions, check::Error, silent::silent};
 use crate::{
     identity::{MasterKey, password::HashingOptions},
     model::password::PasswordPolicy,
@@ -241,6 +241,10 @@ pub struct IdentityOptions {
         value_name = "TIME"
     )]
     pub replay_leeway: Duration,
+
+    /// Refreshes in quick succession, and what they leave behind.
+    #[command(flatten)]
+    pub refreshing: RefreshOptions,
 
     /// How long ago users may have signed in to end other sessions of theirs.
     #[arg(

@@ -22,7 +22,7 @@ pub fn serve(
         ListenAddress::Tcp(address) => format!("http://{address}"),
         ListenAddress::Unix(_) => "http://localhost".to_owned(),
     };
-    let arguments: [OsString; 14] = [
+    let arguments: [OsString; 16] = [
         "--database-url".into(),
         database_url.into(),
         "--master-key-file".into(),
@@ -37,6 +37,9 @@ pub fn serve(
         "0s".into(),
         "--drain-limit".into(),
         "2s".into(),
+        // Scripts walk through generations faster than any client does.
+        "--refresh-min-interval".into(),
+        "0s".into(),
         "--no-migrate".into(),
     ];
     let matches = command().try_get_matches_from(arguments)?;

@@ -13,6 +13,7 @@ use crate::{
         password::Password,
         role::Roles,
         session::{Device, Origin},
+        token_mode::TokenMode,
         user::User,
     },
     store::{Page, sessions::Filter, users::Change},
@@ -174,6 +175,8 @@ async fn sign_in(
         login: person.login.to_owned(),
         password: password.clone(),
         device: gadget.device(),
+        token_mode: TokenMode::Pair,
+        binding: None,
     };
     identity.sign_in(request).await
 }

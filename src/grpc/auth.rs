@@ -10,7 +10,7 @@ use super::{
     parse::{Fields, peer},
 };
 use crate::{
-    identity::{Identity, Refresh, SignIn},
+    identity::{Identity, Refresh, Renew, SignIn},
     model::{ids::SessionId, session::Origin},
     proto::v1::{self, auth_server::Auth},
     store::sessions::Filter,
@@ -60,12 +60,16 @@ impl Auth for AuthService {
         let mut fields = Fields::default();
         let login = fields.lookup_login("login", &request.login);
         let password = fields.password("password", &request.password);
+        let token_mode = fields.token_mode("token_mode", request.token_mode);
+        let binding = fields.binding(request.binding, request.device.as_ref(), peer);
         let device = fields.device(request.device, peer);
         let sign_in = fields.finish(|| {
             Some(SignIn {
                 login: login?,
                 password: password?,
                 device: device?,
+                token_mode: token_mode?,
+                binding,
             })
         })?;
         let granted = self.identity.sign_in(sign_in).await?;
@@ -112,9 +116,30 @@ impl Auth for AuthService {
 
     async fn renew(
         &self,
-        _: Request<v1::RenewRequest>,
+        request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let access_token = fields.access_token("access_token", request.access_token);
+        // The peer is the service in between, and says nothing of the client.
+        let origin = Origin {
+            user_agent: fields.user_agent("user_agent", &request.user_agent),
+            ip_address: fields.ip_address("ip_address", &request.ip_address),
+        };
+        let renew = fields.finish(|| {
+            Some(Renew {
+                access_token,
+                origin,
+            })
+        })?;
+        let granted = self.identity.renew(renew).await?;
+        let grant = convert::grant(granted);
+        Ok(Response::new(v1::RenewResponse {
+            tokens: Some(grant.tokens),
+            session: Some(grant.session),
+            user_id: grant.user_id,
+            roles: grant.roles,
+        }))
     }
 
     async fn logout(

@@ -6,7 +6,9 @@ use time::OffsetDateTime;
 use crate::{
     identity::Granted,
     model::{
+        binding::{Binding, Reaction},
         session::{EndReason, Origin, State},
+        token_mode::TokenMode,
         user::User,
     },
     proto::v1,
@@ -60,8 +62,8 @@ pub(super) fn session(seen: SeenSession) -> v1::Session {
         end_time: ended.map(|ended| timestamp(ended.at)),
         last_ip_address: address(&session.last_origin),
         last_user_agent: session.last_origin.user_agent,
-        token_mode: v1::TokenMode::Pair.into(),
-        binding: None,
+        token_mode: token_mode(session.token_mode).into(),
+        binding: session.binding.map(binding),
         device: Some(v1::Device {
             device_id: session.device.device_id.unwrap_or_default(),
             display_name: session.device.display_name,
@@ -77,6 +79,26 @@ fn address(origin: &Origin) -> String {
         .ip_address
         .map(|ip| ip.to_string())
         .unwrap_or_default()
+}
+
+fn token_mode(mode: TokenMode) -> v1::TokenMode {
+    match mode {
+        TokenMode::Pair => v1::TokenMode::Pair,
+        TokenMode::Single => v1::TokenMode::Single,
+    }
+}
+
+fn binding(binding: Binding) -> v1::SessionBinding {
+    let reaction = match binding.reaction {
+        Reaction::Note => v1::BindingReaction::Note,
+        Reaction::Refuse => v1::BindingReaction::Refuse,
+        Reaction::End => v1::BindingReaction::End,
+    };
+    v1::SessionBinding {
+        user_agent: binding.user_agent,
+        ip_prefix_length: binding.ip_prefix_length.unwrap_or_default().into(),
+        reaction: reaction.into(),
+    }
 }
 
 fn session_state(state: State) -> v1::SessionState {
@@ -97,6 +119,7 @@ fn end_reason(reason: EndReason) -> v1::SessionEndReason {
         EndReason::PasswordChanged => v1::SessionEndReason::PasswordChanged,
         EndReason::UserDisabled => v1::SessionEndReason::UserDisabled,
         EndReason::UserDeleted => v1::SessionEndReason::UserDeleted,
+        EndReason::BindingBroken => v1::SessionEndReason::BindingBroken,
     }
 }
 

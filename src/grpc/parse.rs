@@ -1,6 +1,8 @@
 //! Requests into types. Every violation is collected, so that a caller learns of all
 //! at once; nothing inside checks again.
 
+mod binding;
+
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};

@@ -16,7 +16,7 @@ use crate::{
 
 const DOMAIN: &str = "rollcall";
 
-/// How long a caller should wait before it tries again.
+/// How long a caller should wait before it tries again, where nothing says better.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// What an error looks like.
@@ -25,7 +25,7 @@ struct Shape {
     code: Code,
     reason: Reason,
     message: &'static str,
-    retry: bool,
+    retry_after: Option<Duration>,
 }
 
 const INVALID_ARGUMENT: Shape = shape(Code::InvalidArgument, Reason::InvalidArgument, "");
@@ -56,14 +56,18 @@ const fn shape(code: Code, reason: Reason, message: &'static str) -> Shape {
         code,
         reason,
         message,
-        retry: false,
+        retry_after: None,
     }
 }
 
 impl Shape {
     const fn retry(self) -> Self {
+        self.retry_after(RETRY_DELAY)
+    }
+
+    const fn retry_after(self, delay: Duration) -> Self {
         Self {
-            retry: true,
+            retry_after: Some(delay),
             ..self
         }
     }
@@ -118,6 +122,17 @@ impl From<Error> for Status {
                 "the database does not know this refresh token yet",
             )
             .retry(),
+            Error::RefreshedTooOften { retry_after } => shape(
+                Code::ResourceExhausted,
+                Reason::RefreshedTooOften,
+                "the session was refreshed a moment ago",
+            )
+            .retry_after(*retry_after),
+            Error::SessionBindingBroken => shape(
+                Code::PermissionDenied,
+                Reason::SessionBindingBroken,
+                "the session is bound to another user agent or address",
+            ),
             Error::AdminRequired => shape(
                 Code::PermissionDenied,
                 Reason::AdminRequired,
@@ -250,8 +265,8 @@ fn details(shape: Shape, metadata: HashMap<String, String>) -> ErrorDetails {
     if !request_id.is_empty() {
         details.set_request_info(request_id, "");
     }
-    if shape.retry {
-        details.set_retry_info(Some(RETRY_DELAY));
+    if let Some(delay) = shape.retry_after {
+        details.set_retry_info(Some(delay));
     }
     details
 }

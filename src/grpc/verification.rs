@@ -10,7 +10,10 @@ use tonic::{Request, Response, Status};
 use super::{caller::bearer, convert::timestamp, parse::Fields};
 use crate::{
     identity::{Active, Identity, Message, Subscription},
-    model::revocation::{Revocation, Revoked},
+    model::{
+        revocation::{Revocation, Revoked},
+        session::Superseded,
+    },
     proto::v1::{
         self, revocation::Revocation as Kind, verification_server::Verification,
         watch_revocations_response::Message as Said,
@@ -73,8 +76,11 @@ impl Verification for VerificationService {
         let since = fields.finish(|| Some(since))?;
         self.identity.service(token).await?;
         let subscription = self.identity.watch_revocations(since)?;
-        let retention = self.identity.revocation_retention();
-        Ok(Response::new(Box::pin(messages(subscription, retention))))
+        let speaker = Speaker {
+            retention: self.identity.revocation_retention(),
+            superseded: self.identity.settings().superseded,
+        };
+        Ok(Response::new(Box::pin(messages(subscription, speaker))))
     }
 }
 
@@ -102,67 +108,84 @@ fn introspected(active: Active) -> v1::IntrospectResponse {
 /// The stream of a subscription, which ends after an error.
 fn messages(
     subscription: Subscription,
-    retention: Duration,
+    speaker: Speaker,
 ) -> impl Stream<Item = Result<v1::WatchRevocationsResponse, Status>> {
     stream::unfold(Some(subscription), move |subscription| async move {
         let mut subscription = subscription?;
         match subscription.next().await {
-            Ok(message) => Some((Ok(said(message, retention)), Some(subscription))),
+            Ok(message) => Some((Ok(speaker.say(message)), Some(subscription))),
             Err(error) => Some((Err(error.into()), None)),
         }
     })
 }
 
-fn said(message: Message, retention: Duration) -> v1::WatchRevocationsResponse {
-    let (message, time) = match message {
-        Message::Revocations(part, time) => {
-            let revocations = part.iter().map(revocation).collect();
-            let said = Said::Revocations(v1::Revocations { revocations });
-            (said, time)
-        }
-        Message::SnapshotComplete { time, whole } => {
-            let retention_seconds = u32::try_from(retention.as_secs()).unwrap_or(u32::MAX);
-            let said = Said::SnapshotComplete(v1::SnapshotComplete {
-                whole,
-                retention_seconds,
-            });
-            (said, Some(time))
-        }
-        Message::Heartbeat(time) => (Said::Heartbeat(v1::Heartbeat {}), Some(time)),
-    };
-    v1::WatchRevocationsResponse {
-        message: Some(message),
-        cursor: time.map(cursor).unwrap_or_default(),
-        time: time.map(timestamp),
-    }
+/// What is to be known to put a message into words.
+#[derive(Clone, Copy)]
+struct Speaker {
+    retention: Duration,
+    superseded: Superseded,
 }
 
-fn revocation(revocation: &Revocation) -> v1::Revocation {
-    let kind = match &revocation.revoked {
-        Revoked::Session {
-            session_id,
-            user_id,
-        } => Kind::SessionEnded(v1::SessionEnded {
-            session_id: session_id.to_string(),
-            user_id: user_id.to_string(),
-        }),
-        Revoked::Roles { user_id, roles } => Kind::RolesChanged(v1::RolesChanged {
-            user_id: user_id.to_string(),
-            roles: roles.names().to_vec(),
-        }),
-        Revoked::Superseded {
-            session_id,
-            generation,
-        } => Kind::TokensSuperseded(v1::TokensSuperseded {
-            session_id: session_id.to_string(),
-            generation: *generation,
-            effective_time: Some(timestamp(revocation.at)),
-        }),
-        Revoked::Key { kid } => Kind::KeyDropped(v1::KeyDropped { kid: kid.clone() }),
-    };
-    v1::Revocation {
-        revocation: Some(kind),
-        time: Some(timestamp(revocation.at)),
+impl Speaker {
+    fn say(self, message: Message) -> v1::WatchRevocationsResponse {
+        let (message, time) = match message {
+            Message::Revocations(part, time) => {
+                let revocations = part.iter().map(|it| self.revocation(it)).collect();
+                let said = Said::Revocations(v1::Revocations { revocations });
+                (said, time)
+            }
+            Message::SnapshotComplete { time, whole } => {
+                let retention = self.retention.as_secs();
+                let said = Said::SnapshotComplete(v1::SnapshotComplete {
+                    whole,
+                    retention_seconds: u32::try_from(retention).unwrap_or(u32::MAX),
+                });
+                (said, Some(time))
+            }
+            Message::Heartbeat(time) => (Said::Heartbeat(v1::Heartbeat {}), Some(time)),
+        };
+        v1::WatchRevocationsResponse {
+            message: Some(message),
+            cursor: time.map(cursor).unwrap_or_default(),
+            time: time.map(timestamp),
+        }
+    }
+
+    fn revocation(self, revocation: &Revocation) -> v1::Revocation {
+        let kind = match &revocation.revoked {
+            Revoked::Session {
+                session_id,
+                user_id,
+            } => Kind::SessionEnded(v1::SessionEnded {
+                session_id: session_id.to_string(),
+                user_id: user_id.to_string(),
+            }),
+            Revoked::Roles { user_id, roles } => Kind::RolesChanged(v1::RolesChanged {
+                user_id: user_id.to_string(),
+                roles: roles.names().to_vec(),
+            }),
+            Revoked::Superseded {
+                session_id,
+                generation,
+            } => Kind::TokensSuperseded(v1::TokensSuperseded {
+                session_id: session_id.to_string(),
+                generation: *generation,
+                effective_time: Some(timestamp(self.effective(revocation.at))),
+            }),
+            Revoked::Key { kid } => Kind::KeyDropped(v1::KeyDropped { kid: kid.clone() }),
+        };
+        v1::Revocation {
+            revocation: Some(kind),
+            time: Some(timestamp(revocation.at)),
+        }
+    }
+
+    /// When tokens become void that were superseded at a time.
+    fn effective(self, at: OffsetDateTime) -> OffsetDateTime {
+        match self.superseded {
+            Superseded::Allow => at,
+            Superseded::Deny { overlap } => at + overlap,
+        }
     }
 }
 

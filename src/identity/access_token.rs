@@ -2,8 +2,6 @@
 
 use std::{fmt, time::Duration};
 
-use aws_lc_rs::digest;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Header;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -11,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{Error, Settings, signing_keys::SigningKey};
 use crate::model::{
     access_token::{Claims, TYPE},
-    ids::SessionId,
+    refresh_token::Commitment,
     role::Roles,
     session::Session,
 };
@@ -19,8 +17,13 @@ use crate::model::{
 /// The authentication method (RFC 8176): a password.
 const AMR: &str = "pwd";
 
-/// The claims of the token of `session`'s present generation.
-pub(super) fn claims(session: &Session, jti: String, roles: &Roles, settings: &Settings) -> Claims {
+/// The claims of the token of `session`'s present generation, which `commitment` made.
+pub(super) fn claims(
+    session: &Session,
+    commitment: Commitment,
+    roles: &Roles,
+    settings: &Settings,
+) -> Claims {
     let iat = session.rotated_at.unix_timestamp();
     let lifetime = seconds(settings.access_token_lifetime);
     Claims {
@@ -30,27 +33,18 @@ pub(super) fn claims(session: &Session, jti: String, roles: &Roles, settings: &S
         client_id: session.device.client_id.clone(),
         iat,
         exp: (iat + lifetime).min(session.absolute_expires_at.unix_timestamp()),
-        jti,
+        jti: commitment.to_jti(),
         sid: session.id.0,
         generation: session.generation,
         auth_time: session.created_at.unix_timestamp(),
         amr: vec![AMR.to_owned()],
         roles: roles.names().to_vec(),
+        token_mode: session.token_mode,
     }
 }
 
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX / 2)
-}
-
-/// The `jti` of a generation: a digest of what tells it from every other.
-pub(super) fn token_id(session: SessionId, generation: u32, commitment: [u8; 16]) -> String {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(b"rollcall jti");
-    context.update(session.0.as_bytes());
-    context.update(&generation.to_be_bytes());
-    context.update(&commitment);
-    URL_SAFE_NO_PAD.encode(&context.finish().as_ref()[..16])
 }
 
 /// An access token and what it says.

@@ -8,9 +8,9 @@ use crate::{
         access_token::{self, Claims},
         ids::{SessionId, UserId},
         role::Roles,
-        session::{EndReason, State},
+        session::{EndReason, State, Superseded},
     },
-    store::sessions::{self, Standing},
+    store::sessions::Standing,
 };
 
 /// The user and session behind a call, as they stand at this moment.
@@ -50,15 +50,14 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// When the token is invalid or expired, its session has ended, or the database
-    /// cannot be asked.
+    /// When the token is invalid or expired, superseded where only the newest counts, its
+    /// session has ended, or the database cannot be asked.
     pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
         let claims = self.claims(access_token)?;
         let (user_id, session_id) = (claims.user_id(), claims.session_id());
         tell_log(user_id, session_id);
-        let find = async |conn: &mut _| sessions::find_standing(conn, user_id, session_id).await;
-        let standing = self.0.pool.run(find).await?;
-        Caller::of(&claims, standing)
+        let standing = self.find_standing(user_id, session_id).await?;
+        Caller::of(&claims, standing, self.0.settings.superseded)
     }
 
     /// The caller behind an access token, who must be an operator.
@@ -83,10 +82,16 @@ impl Identity {
 
 impl Caller {
     /// The caller whose token says `claims`, as the session stands.
-    pub(super) fn of(claims: &Claims, standing: Option<Standing>) -> Result<Self, Error> {
+    pub(super) fn of(
+        claims: &Claims,
+        standing: Option<Standing>,
+        superseded: Superseded,
+    ) -> Result<Self, Error> {
         let standing = standing.ok_or(Error::AccessTokenInvalid)?;
         let roles = live_roles(&standing)?;
-        if claims.expired_at(standing.now.unix_timestamp()) {
+        let session = &standing.session;
+        let counts = session.takes_generation(claims.generation, standing.now, superseded);
+        if !counts || claims.expired_at(standing.now.unix_timestamp()) {
             return Err(Error::AccessTokenExpired);
         }
         Ok(Self {

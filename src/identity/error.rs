@@ -1,5 +1,7 @@
 //! What can go wrong in a flow.
 
+use std::time::Duration;
+
 use super::password::HashError;
 use crate::{
     model::{password::Weakness, session::EndReason},
@@ -28,6 +30,15 @@ pub enum Error {
     /// The session expired (`None`) or was ended.
     #[error("the session has ended")]
     SessionEnded(Option<EndReason>),
+    /// The session was refreshed a moment ago.
+    #[error("the session was refreshed a moment ago")]
+    RefreshedTooOften {
+        /// How long it is until it can be refreshed again.
+        retry_after: Duration,
+    },
+    /// The call came from elsewhere than its session is bound to.
+    #[error("the session is bound to another user agent or address")]
+    SessionBindingBroken,
     /// The refresh token is newer than the database.
     #[error("the database lost the generation of the refresh token")]
     GenerationAhead,

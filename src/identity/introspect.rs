@@ -30,14 +30,19 @@ impl Identity {
         let find =
             async |conn: &mut _| sessions::find_two_standings(conn, caller_key, asked_key).await;
         let (caller, standing) = self.0.pool.run(find).await?;
-        if !Caller::of(&own, caller)?.roles.include_service() {
+        let superseded = self.0.settings.superseded;
+        if !Caller::of(&own, caller, superseded)?
+            .roles
+            .include_service()
+        {
             return Err(Error::ServiceRequired);
         }
         let (Some(mut claims), Some(standing)) = (asked, standing) else {
             return Ok(None);
         };
         let login = standing.user.as_ref().map(|user| user.login.clone());
-        let (Some(login), Ok(subject)) = (login, Caller::of(&claims, Some(standing))) else {
+        let subject = Caller::of(&claims, Some(standing), superseded);
+        let (Some(login), Ok(subject)) = (login, subject) else {
             return Ok(None);
         };
         claims.roles = subject.roles.into_names();

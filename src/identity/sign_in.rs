@@ -4,19 +4,21 @@ use tracing::Instrument;
 
 use super::{
     Error, Granted, Identity,
-    access_token::{AccessToken, claims, token_id},
+    access_token::{AccessToken, claims},
     password::{Admission, HashError},
     tell_log,
 };
 use crate::{
     error_chain,
     model::{
+        binding::Binding,
         ids::SessionId,
         login::Login,
         password::Password,
-        refresh_token::{Commitment, RefreshToken},
+        refresh_token::{Commitment, RefreshToken, RefreshTokenText},
         role::Roles,
         session::{Device, Session},
+        token_mode::TokenMode,
     },
     store::{
         sessions::{self, Entitled, NewSession},
@@ -39,6 +41,10 @@ pub struct SignIn {
     pub password: Password,
     /// On which device.
     pub device: Device,
+    /// Which tokens its client can hold.
+    pub token_mode: TokenMode,
+    /// What the session is to be bound to.
+    pub binding: Option<Binding>,
 }
 
 impl Identity {
@@ -57,7 +63,7 @@ impl Identity {
             let admission = self.0.hasher.admit()?;
             let found = self.find_credentials(&request.login).await?;
             let (credentials, outdated) = self.check(admission, &request.password, found).await?;
-            let new = self.new_session(&credentials, &request.device)?;
+            let new = self.new_session(&credentials, &request)?;
             tell_log(new.user_id, new.id);
             let Some(opened) = self.open(&new).await? else {
                 // The hash was replaced meanwhile: by another password, or by an upgrade.
@@ -77,15 +83,21 @@ impl Identity {
         Err(Error::InvalidCredentials)
     }
 
-    fn new_session(&self, credentials: &Credentials, device: &Device) -> Result<NewSession, Error> {
+    fn new_session(
+        &self,
+        credentials: &Credentials,
+        request: &SignIn,
+    ) -> Result<NewSession, Error> {
         Ok(NewSession {
             id: SessionId::generate(),
             user_id: credentials.user_id,
             password_hash: credentials.password_hash.clone(),
-            device: device.clone(),
+            device: request.device.clone(),
             commitment: Commitment::random()?,
             idle: self.0.settings.session_idle_lifetime,
             absolute: self.0.settings.session_absolute_lifetime,
+            token_mode: request.token_mode,
+            binding: request.binding,
         })
     }
 
@@ -163,17 +175,20 @@ impl Identity {
         commitment: Commitment,
     ) -> Result<Granted, Error> {
         let ring = self.0.signing_keys.ring()?;
-        let jti = token_id(session.id, session.generation, commitment.0);
-        let claims = claims(&session, jti, &roles, &self.0.settings);
-        let refresh_token = RefreshToken {
-            user_id: session.user_id,
-            session_id: session.id,
-            generation: session.generation,
-            commitment,
+        let claims = claims(&session, commitment, &roles, &self.0.settings);
+        let refresh_token = match session.token_mode {
+            TokenMode::Single => RefreshTokenText::default(),
+            TokenMode::Pair => RefreshToken {
+                user_id: session.user_id,
+                session_id: session.id,
+                generation: session.generation,
+                commitment,
+            }
+            .encode(&self.0.mac_keys),
         };
         Ok(Granted {
             access_token: AccessToken::sign(claims, ring.active())?,
-            refresh_token: refresh_token.encode(&self.0.mac_keys),
+            refresh_token,
             session,
             roles,
         })

@@ -4,13 +4,17 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::ids::{SessionId, UserId};
+use super::{
+    ids::{SessionId, UserId},
+    token_mode::TokenMode,
+};
 
 /// The `typ` of the header (RFC 9068 section 2.1): what tells an access token from
 /// any other JWT.
 pub const TYPE: &str = "at+jwt";
 
-/// The claims of an access token. Each is required; times are seconds since 1970.
+/// The claims of an access token. Each but `token_mode` is required; times are seconds
+/// since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Who issued the token.
@@ -25,7 +29,8 @@ pub struct Claims {
     pub iat: i64,
     /// From when on the token is void.
     pub exp: i64,
-    /// Names the token; the same for every repetition of one refresh.
+    /// Names the token by the commitment of the request that made its generation; the
+    /// same for every repetition of one refresh.
     pub jti: String,
     /// The session.
     pub sid: Uuid,
@@ -38,6 +43,9 @@ pub struct Claims {
     pub amr: Vec<String>,
     /// What the user may do.
     pub roles: Vec<String>,
+    /// Which tokens the client holds; absent for a pair.
+    #[serde(default, skip_serializing_if = "TokenMode::is_pair")]
+    pub token_mode: TokenMode,
 }
 
 impl Claims {

@@ -99,8 +99,8 @@ fn array_at<const N: usize>(bytes: &[u8; BYTES], at: usize) -> [u8; N] {
     array
 }
 
-/// The text of a refresh token: a secret.
-#[derive(Clone, PartialEq, Eq)]
+/// The text of a refresh token, a secret; empty where there is none.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct RefreshTokenText(Zeroizing<String>);
 
 impl RefreshTokenText {
@@ -132,6 +132,27 @@ impl Commitment {
     #[must_use]
     pub fn of_token(refresh_token: &str) -> Self {
         Self::digest(b"rollcall refresh without request_id", refresh_token)
+    }
+
+    /// The commitment of a renewal by an access token, which its `jti` names: its text
+    /// may differ each time it is signed.
+    #[must_use]
+    pub fn of_renewal(jti: &str) -> Self {
+        Self::digest(b"rollcall renewal", jti)
+    }
+
+    /// The `jti` of the access token of the generation that it made. It is no secret:
+    /// it makes no token without a key.
+    #[must_use]
+    pub fn to_jti(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// Reads a `jti`; `None` for what [`Commitment::to_jti`] does not make.
+    #[must_use]
+    pub fn from_jti(jti: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(jti).ok()?;
+        bytes.try_into().map(Self).ok()
     }
 
     /// The commitment of a sign-in, which no request can repeat: 128 random bits

@@ -1,10 +1,14 @@
 //! Sessions: one sign-in of one user on one device.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use time::OffsetDateTime;
 
-use super::ids::{SessionId, UserId};
+use super::{
+    binding::Binding,
+    ids::{SessionId, UserId},
+    token_mode::TokenMode,
+};
 
 /// What a client said about the device it signed in on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +57,10 @@ pub struct Session {
     pub idle_expires_at: OffsetDateTime,
     /// When and why it was ended.
     pub ended: Option<Ended>,
+    /// Which tokens its client holds.
+    pub token_mode: TokenMode,
+    /// What it is bound to.
+    pub binding: Option<Binding>,
 }
 
 /// The end of a session before it expired.
@@ -88,6 +96,44 @@ impl Session {
             Some(_) | None => State::Expired,
         }
     }
+
+    /// Whether an access token of `generation` counts at `now`, a time of the database's
+    /// clock. One that is ahead of the row, which lost a commit, is superseded by none.
+    #[must_use]
+    pub fn takes_generation(
+        &self,
+        generation: u32,
+        now: OffsetDateTime,
+        superseded: Superseded,
+    ) -> bool {
+        let Superseded::Deny { overlap } = superseded else {
+            return true;
+        };
+        match self.generation.saturating_sub(generation) {
+            0 => true,
+            1 => now < self.rotated_at + overlap,
+            _ => false,
+        }
+    }
+
+    /// Whether a call from `origin` keeps what the session is bound to.
+    #[must_use]
+    pub fn takes_origin(&self, origin: &Origin) -> bool {
+        self.binding
+            .is_none_or(|binding| binding.holds(&self.device.origin, origin))
+    }
+}
+
+/// What becomes of a session's earlier access tokens once it was refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Superseded {
+    /// They hold until they expire.
+    Allow,
+    /// They are refused.
+    Deny {
+        /// For how long the last of them holds all the same, for calls in flight.
+        overlap: Duration,
+    },
 }
 
 /// Declares the reasons together with the texts that rows have for them.
@@ -141,6 +187,8 @@ end_reasons! {
     UserDisabled = "USER_DISABLED",
     /// The user was deleted.
     UserDeleted = "USER_DELETED",
+    /// A refresh came from elsewhere than the session is bound to.
+    BindingBroken = "BINDING_BROKEN",
 }
 
 #[cfg(test)]

@@ -35,6 +35,16 @@ pub struct Lineage {
     pub rotated_at: OffsetDateTime,
 }
 
+impl Lineage {
+    /// How long it is at `now` until the generation in force may be succeeded; `None`
+    /// once it may.
+    #[must_use]
+    pub fn wait(&self, min_interval: Option<Duration>, now: OffsetDateTime) -> Option<Duration> {
+        let left = self.rotated_at + min_interval? - now;
+        left.is_positive().then(|| left.unsigned_abs())
+    }
+}
+
 /// What to do about a refresh of a live session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -43,6 +43,10 @@ diesel::table! {
         idle_expires_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
         end_reason -> Nullable<Text>,
+        token_mode -> Text,
+        bound_user_agent -> Bool,
+        bound_ip_prefix_length -> Nullable<Int2>,
+        binding_reaction -> Nullable<Text>,
     }
 }
 

@@ -5,14 +5,16 @@ mod open;
 mod revoke;
 mod rotate;
 mod row;
+mod superseded;
 
 pub use list::{Filter, Range, list};
 pub use open::{NewSession, open, open_in_turn};
 pub use revoke::{
-    Reused, revoke, revoke_of_user, revoke_reused, revoke_user_sessions,
-    revoke_user_sessions_except,
+    Incident, Judged, REFRESH_TOKEN_REUSED, SESSION_BINDING_BROKEN, record, revoke, revoke_judged,
+    revoke_of_user, revoke_user_sessions, revoke_user_sessions_except,
 };
 pub use rotate::{Rotation, rotate};
+pub use superseded::purge_superseded;
 
 pub(super) use rotate::interval;
 

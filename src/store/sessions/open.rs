@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::{
     OptionalExtension,
     pg::data_types::PgInterval,
-    sql_types::{Array, Bytea, Inet, Interval, Nullable, Text, Uuid as SqlUuid},
+    sql_types::{Array, Bool, Bytea, Inet, Int2, Interval, Nullable, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;
@@ -18,10 +18,12 @@ use super::{
     row::{COLUMNS, SessionRow},
 };
 use crate::model::{
+    binding::Binding,
     ids::{SessionId, UserId},
     password::PasswordHash,
     refresh_token::Commitment,
     session::Device,
+    token_mode::TokenMode,
 };
 
 /// A session that is asked for.
@@ -42,6 +44,10 @@ pub struct NewSession {
     pub idle: Duration,
     /// For how long it lives at most.
     pub absolute: Duration,
+    /// Which tokens its client holds.
+    pub token_mode: TokenMode,
+    /// What it is bound to.
+    pub binding: Option<Binding>,
 }
 
 struct Binds<'a> {
@@ -53,6 +59,10 @@ struct Binds<'a> {
     commitment: Vec<u8>,
     idle: PgInterval,
     absolute: PgInterval,
+    token_mode: &'static str,
+    bound_user_agent: bool,
+    bound_ip_prefix_length: Option<i16>,
+    binding_reaction: Option<&'static str>,
 }
 
 statement! {
@@ -73,14 +83,17 @@ statement! {
          ), earlier AS (SELECT count(*) FROM replaced), opened AS (\
            INSERT INTO sessions AS s (user_id, id, client_id, device_id, display_name, \
              user_agent, ip_address, created_at, absolute_expires_at, generation, h_current, \
-             rotated_at, last_seen_at, last_user_agent, last_ip_address, idle_expires_at) \
+             rotated_at, last_seen_at, last_user_agent, last_ip_address, idle_expires_at, \
+             token_mode, bound_user_agent, bound_ip_prefix_length, binding_reaction) \
            SELECT account.id, ", [SqlUuid: it.id], ", ", [Text: it.new.device.client_id], ", ",
         [Nullable<Text>: it.new.device.device_id], ", ", [Text: it.new.device.display_name],
         ", ", [Text: it.new.device.origin.user_agent], ", ", [Nullable<Inet>: it.ip_address],
         ", opened_at, opened_at + ", [Interval: it.absolute], "::interval, 0, ", [Bytea: it.commitment],
         ", opened_at, opened_at, ", [Text: it.new.device.origin.user_agent], ", ",
         [Nullable<Inet>: it.ip_address], ", opened_at + least(", [Interval: it.idle], "::interval, ",
-        [Interval: it.absolute], "::interval) FROM account, earlier RETURNING ", {COLUMNS},
+        [Interval: it.absolute], "::interval), ", [Text: it.token_mode], ", ",
+        [Bool: it.bound_user_agent], ", ", [Nullable<Int2>: it.bound_ip_prefix_length], ", ",
+        [Nullable<Text>: it.binding_reaction], " FROM account, earlier RETURNING ", {COLUMNS},
         ") SELECT ", {COLUMNS}, ", account.roles FROM opened AS s, account"
 }
 
@@ -105,6 +118,10 @@ pub async fn open(
         commitment: bytes(new.commitment),
         idle: interval(new.idle),
         absolute: interval(new.absolute),
+        token_mode: new.token_mode.as_str(),
+        bound_user_agent: new.binding.is_some_and(|binding| binding.user_agent),
+        bound_ip_prefix_length: new.binding.and_then(|b| b.ip_prefix_length).map(i16::from),
+        binding_reaction: new.binding.map(|binding| binding.reaction.as_str()),
     };
     let row: Option<(SessionRow, Vec<String>)> = Open(&binds).get_result(conn).await.optional()?;
     row.map(Entitled::try_from).transpose()

@@ -124,62 +124,106 @@ pub async fn revoke_user_sessions_except(
     Ok(lived.into_iter().filter(|lived| *lived).count())
 }
 
-/// A reuse that was seen in a session's row.
-#[derive(Debug)]
-pub struct Reused {
+/// The kind of the audit event that a reused token leaves.
+pub const REFRESH_TOKEN_REUSED: &str = "REFRESH_TOKEN_REUSED";
+
+/// The kind of the audit event that a call from elsewhere than the binding leaves.
+pub const SESSION_BINDING_BROKEN: &str = "SESSION_BINDING_BROKEN";
+
+/// What an audit event of a session tells.
+#[derive(Clone, Debug)]
+pub struct Incident {
     /// Whose session.
     pub user_id: UserId,
     /// Which session.
     pub session_id: SessionId,
-    /// The generations by which it was judged: where the row has moved on since, the
-    /// judgement is void.
-    pub judged: Lineage,
-    /// What the audit event tells: what was replayed, and the last good refresh.
+    /// What happened: [`REFRESH_TOKEN_REUSED`] or [`SESSION_BINDING_BROKEN`].
+    pub kind: &'static str,
+    /// From where and with what, and the last good refresh.
     pub detail: serde_json::Value,
 }
 
+/// A session that is to end for what was seen in its row.
+#[derive(Debug)]
+pub struct Judged {
+    /// What the audit event tells.
+    pub incident: Incident,
+    /// The generations by which it was judged: where the row has moved on since, the
+    /// judgement is void.
+    pub lineage: Lineage,
+    /// Why it ends.
+    pub reason: EndReason,
+}
+
 struct Binds<'a> {
-    reused: &'a Reused,
+    incident: &'a Incident,
     user_id: Uuid,
     session_id: Uuid,
     event_id: Uuid,
+}
+
+struct JudgedBinds<'a> {
+    event: Binds<'a>,
+    reason: &'static str,
     generation: i64,
     current: Vec<u8>,
 }
 
 statement! {
-    RevokeReused(&Binds<'a>) -> Int8 = |it|
+    RevokeJudged(&JudgedBinds<'a>) -> Int8 = |it|
         "WITH ended AS (\
-           UPDATE sessions SET revoked_at = now(), end_reason = 'TOKEN_REUSED' \
-           WHERE user_id = ", [SqlUuid: it.user_id], " AND id = ", [SqlUuid: it.session_id],
+           UPDATE sessions SET revoked_at = now(), end_reason = ", [Text: it.reason],
+        "  WHERE user_id = ", [SqlUuid: it.event.user_id], " AND id = ", [SqlUuid: it.event.session_id],
         "    AND generation = ", [Int8: it.generation], " AND h_current = ", [Bytea: it.current],
         "    AND revoked_at IS NULL RETURNING user_id, id\
          ), told AS (\
            INSERT INTO audit_events (user_id, id, session_id, created_at, kind, detail) \
-           SELECT user_id, ", [SqlUuid: it.event_id], ", id, now(), ", [Text: KIND_REUSED],
-        ", ", [Jsonb: it.reused.detail], " FROM ended RETURNING 1\
+           SELECT user_id, ", [SqlUuid: it.event.event_id], ", id, now(), ",
+        [Text: it.event.incident.kind], ", ", [Jsonb: it.event.incident.detail],
+        "  FROM ended RETURNING 1\
          ) SELECT count(*) FROM told"
 }
 
-/// The kind of the audit event that a reuse leaves.
-const KIND_REUSED: &str = "REFRESH_TOKEN_REUSED";
+statement! {
+    Record(&Binds<'a>) -> () = |it|
+        "INSERT INTO audit_events (user_id, id, session_id, created_at, kind, detail) VALUES (",
+        [SqlUuid: it.user_id], ", ", [SqlUuid: it.event_id], ", ", [SqlUuid: it.session_id],
+        ", now(), ", [Text: it.incident.kind], ", ", [Jsonb: it.incident.detail], ")"
+}
 
-/// Ends a session whose refresh token was reused, together with the audit event that
-/// tells of it; `false` when the row has moved on since it was judged.
+/// Ends a session for what was seen in its row, together with the audit event that tells
+/// of it; `false` when the row has moved on since it was judged.
 ///
 /// # Errors
 ///
 /// When the database cannot be asked; then nothing has ended.
-#[expect(clippy::disallowed_methods, reason = "its time orders a user's events")]
-pub async fn revoke_reused(conn: &mut AsyncPgConnection, reused: &Reused) -> Result<bool, Error> {
-    let binds = Binds {
-        reused,
-        user_id: reused.user_id.0,
-        session_id: reused.session_id.0,
-        event_id: Uuid::now_v7(),
-        generation: reused.judged.generation.into(),
-        current: bytes(reused.judged.current),
+pub async fn revoke_judged(conn: &mut AsyncPgConnection, judged: &Judged) -> Result<bool, Error> {
+    let binds = JudgedBinds {
+        event: binds(&judged.incident),
+        reason: judged.reason.as_str(),
+        generation: judged.lineage.generation.into(),
+        current: bytes(judged.lineage.current),
     };
-    let told: i64 = RevokeReused(&binds).get_result(conn).await?;
+    let told: i64 = RevokeJudged(&binds).get_result(conn).await?;
     Ok(told == 1)
+}
+
+/// Writes the audit event of an incident that ends nothing.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn record(conn: &mut AsyncPgConnection, incident: &Incident) -> Result<(), Error> {
+    Record(&binds(incident)).execute(conn).await?;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "its time orders a user's events")]
+fn binds(incident: &Incident) -> Binds<'_> {
+    Binds {
+        incident,
+        user_id: incident.user_id.0,
+        session_id: incident.session_id.0,
+        event_id: Uuid::now_v7(),
+    }
 }

@@ -9,9 +9,11 @@ use uuid::Uuid;
 
 use super::super::Error;
 use crate::model::{
+    binding::{Binding, Reaction},
     ids::{SessionId, UserId},
     refresh_token::Commitment,
     session::{Device, EndReason, Ended, Origin, Session},
+    token_mode::TokenMode,
     verdict::Lineage,
 };
 
@@ -19,7 +21,8 @@ use crate::model::{
 pub(super) const COLUMNS: &str = "s.user_id, s.id, s.client_id, s.device_id, s.display_name, \
      s.user_agent, s.ip_address, s.created_at, s.absolute_expires_at, s.generation, \
      s.h_current, s.h_previous, s.rotated_at, s.last_seen_at, s.last_user_agent, \
-     s.last_ip_address, s.idle_expires_at, s.revoked_at, s.end_reason";
+     s.last_ip_address, s.idle_expires_at, s.revoked_at, s.end_reason, s.token_mode, \
+     s.bound_user_agent, s.bound_ip_prefix_length, s.binding_reaction";
 
 #[derive(Queryable)]
 pub(super) struct SessionRow {
@@ -42,6 +45,10 @@ pub(super) struct SessionRow {
     idle_expires_at: OffsetDateTime,
     revoked_at: Option<OffsetDateTime>,
     end_reason: Option<String>,
+    token_mode: String,
+    bound_user_agent: bool,
+    bound_ip_prefix_length: Option<i16>,
+    binding_reaction: Option<String>,
 }
 
 impl SessionRow {
@@ -75,6 +82,25 @@ impl SessionRow {
         }
     }
 
+    fn token_mode(&self) -> Result<TokenMode, Error> {
+        TokenMode::parse(&self.token_mode).ok_or_else(|| self.corrupt("token_mode"))
+    }
+
+    fn binding(&self) -> Result<Option<Binding>, Error> {
+        let is_bound = self.bound_user_agent || self.bound_ip_prefix_length.is_some();
+        let reaction = match self.binding_reaction.as_deref().map(Reaction::parse) {
+            None if !is_bound => return Ok(None),
+            Some(Some(reaction)) if is_bound => reaction,
+            _ => return Err(self.corrupt("binding_reaction")),
+        };
+        let length = self.bound_ip_prefix_length.map(u8::try_from).transpose();
+        Ok(Some(Binding {
+            user_agent: self.bound_user_agent,
+            ip_prefix_length: length.map_err(|_| self.corrupt("bound_ip_prefix_length"))?,
+            reaction,
+        }))
+    }
+
     fn corrupt(&self, what: &str) -> Error {
         Error::Corrupt {
             what: format!("{what} of session {}", self.id),
@@ -88,6 +114,7 @@ impl TryFrom<SessionRow> for Session {
     fn try_from(row: SessionRow) -> Result<Self, Error> {
         let generation = row.generation()?;
         let ended = row.ended()?;
+        let (token_mode, binding) = (row.token_mode()?, row.binding()?);
         Ok(Self {
             id: SessionId(row.id),
             user_id: UserId(row.user_id),
@@ -111,6 +138,8 @@ impl TryFrom<SessionRow> for Session {
             },
             idle_expires_at: row.idle_expires_at,
             ended,
+            token_mode,
+            binding,
         })
     }
 }

@@ -1,0 +1,180 @@
+//! What is done about a token that two parties hold, or that has moved, and what the
+//! audit event tells of it.
+//!
+//! All of it in tasks that a caller who hangs up cannot cancel.
+
+use std::future::Future;
+
+use ipnet::IpNet;
+use serde_json::{Value, json};
+use tracing::Instrument;
+
+use super::{Error, Identity};
+use crate::{
+    model::{
+        binding::{Binding, Reaction},
+        session::EndReason,
+        verdict::Reuse,
+    },
+    store::sessions::{self, Incident, Judged, Rotation, Standing},
+};
+
+/// How a call stands to what its session is bound to.
+pub(super) enum Bound {
+    /// It keeps the binding.
+    Kept,
+    /// It breaks the binding, which is to be told and nothing else.
+    Noted(Incident),
+    /// It breaks the binding, but the row has moved on since it was judged.
+    MovedOn,
+}
+
+impl Identity {
+    /// Ends a session whose token was reused: a thief who hangs up does not keep it.
+    /// `false` when the row has moved on.
+    pub(super) async fn end_reused(
+        &self,
+        reuse: Reuse,
+        rotation: &Rotation,
+        standing: &Standing,
+    ) -> Result<bool, Error> {
+        let detail = json!({
+            "reuse": reuse.as_str(),
+            "replayed": presented(rotation),
+            "last_good": last_good(standing),
+        });
+        let incident = incident(sessions::REFRESH_TOKEN_REUSED, rotation, detail);
+        self.end(incident, standing, EndReason::TokenReused).await
+    }
+
+    /// Whether a call may have what its token is good for, from where it came.
+    ///
+    /// # Errors
+    ///
+    /// When it may not: after the session has ended, or the event is written.
+    pub(super) async fn check_binding(
+        &self,
+        rotation: &Rotation,
+        standing: &Standing,
+    ) -> Result<Bound, Error> {
+        let Some(binding) = standing.session.binding else {
+            return Ok(Bound::Kept);
+        };
+        if standing.session.takes_origin(&rotation.origin) {
+            return Ok(Bound::Kept);
+        }
+        let detail = json!({
+            "reaction": binding.reaction.as_str(),
+            "bound": bound(&binding, standing),
+            "presented": presented(rotation),
+            "last_good": last_good(standing),
+        });
+        let incident = incident(sessions::SESSION_BINDING_BROKEN, rotation, detail);
+        match binding.reaction {
+            Reaction::Note => Ok(Bound::Noted(incident)),
+            Reaction::Refuse => {
+                self.record(incident).await?;
+                Err(Error::SessionBindingBroken)
+            }
+            Reaction::End => {
+                let reason = EndReason::BindingBroken;
+                if self.end(incident, standing, reason).await? {
+                    return Err(Error::SessionEnded(Some(reason)));
+                }
+                Ok(Bound::MovedOn)
+            }
+        }
+    }
+
+    /// Writes the audit event of an incident that ends nothing.
+    pub(super) async fn record(&self, incident: Incident) -> Result<(), Error> {
+        let identity = self.clone();
+        to_the_end(async move {
+            let record = async |conn: &mut _| sessions::record(conn, &incident).await;
+            Ok(identity.0.pool.run(record).await?)
+        })
+        .await
+    }
+
+    async fn end(
+        &self,
+        incident: Incident,
+        standing: &Standing,
+        reason: EndReason,
+    ) -> Result<bool, Error> {
+        let judged = Judged {
+            incident,
+            lineage: standing.lineage,
+            reason,
+        };
+        let identity = self.clone();
+        to_the_end(async move {
+            let revoke = async |conn: &mut _| sessions::revoke_judged(conn, &judged).await;
+            let ended = identity.0.pool.run(revoke).await?;
+            if ended {
+                identity.0.feed.wake();
+                report_ended(&judged);
+            }
+            Ok(ended)
+        })
+        .await
+    }
+}
+
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let task = tokio::spawn(work.in_current_span());
+    task.await.map_err(|_| Error::Stopped)?
+}
+
+fn report_ended(judged: &Judged) {
+    let what = match judged.reason {
+        EndReason::BindingBroken => "session binding broken",
+        _ => "refresh token reused",
+    };
+    tracing::warn!(
+        user_id = %judged.incident.user_id,
+        session_id = %judged.incident.session_id,
+        detail = %judged.incident.detail,
+        "{what}: session ended"
+    );
+}
+
+fn incident(kind: &'static str, rotation: &Rotation, detail: Value) -> Incident {
+    Incident {
+        user_id: rotation.user_id,
+        session_id: rotation.session_id,
+        kind,
+        detail,
+    }
+}
+
+fn presented(rotation: &Rotation) -> Value {
+    json!({
+        "generation": rotation.generation,
+        "ip_address": rotation.origin.ip_address,
+        "user_agent": rotation.origin.user_agent,
+    })
+}
+
+fn last_good(standing: &Standing) -> Value {
+    let last = &standing.session.last_origin;
+    json!({
+        "generation": standing.session.generation,
+        "ip_address": last.ip_address,
+        "user_agent": last.user_agent,
+        "age_seconds": (standing.now - standing.session.rotated_at).whole_seconds(),
+    })
+}
+
+/// What the session is bound to; null where that does not count.
+fn bound(binding: &Binding, standing: &Standing) -> Value {
+    let origin = &standing.session.device.origin;
+    let prefix = origin.ip_address.zip(binding.ip_prefix_length);
+    let prefix = prefix.and_then(|(address, length)| IpNet::new(address, length).ok());
+    json!({
+        "ip_prefix": prefix.map(|prefix| prefix.trunc().to_string()),
+        "user_agent": binding.user_agent.then_some(&origin.user_agent),
+    })
+}
