@@ -2,14 +2,15 @@
 
 mod address;
 mod check;
+mod keys;
 mod options;
 mod silent;
 
 pub use address::ListenAddress;
 pub use check::Error;
+pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, ResealKeys, RotateKeys};
 pub use options::{
-    ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, MasterKeyOptions,
-    PasswordOptions,
+    ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, PasswordOptions,
 };
 
 use std::path::PathBuf;
@@ -59,7 +60,7 @@ pub enum Command {
     Dev(Dev),
     /// Brings the database's schema up to date, and exits.
     Migrate(DatabaseOptions),
-    /// Makes keys.
+    /// Makes and rotates keys, around a running server.
     #[command(subcommand)]
     Keys(Keys),
     /// Makes users, around a running server: the first operator.
@@ -120,13 +121,6 @@ pub struct Dev {
     /// Throws away what earlier runs kept.
     #[arg(long)]
     pub fresh: bool,
-}
-
-/// Makes keys.
-#[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Prints a new master key, to be kept in a file or a secret store.
-    Generate,
 }
 
 /// Makes users.

@@ -3,6 +3,7 @@
 mod auth;
 mod caller;
 mod convert;
+mod key_admin;
 mod new_user;
 mod page;
 mod parse;
@@ -12,5 +13,6 @@ pub mod status;
 mod user_admin;
 
 pub use auth::AuthService;
+pub use key_admin::KeyAdminService;
 pub use session_admin::SessionAdminService;
 pub use user_admin::UserAdminService;

@@ -4,6 +4,7 @@
 
 pub mod access_token;
 pub mod ids;
+pub mod jwk;
 #[cfg(feature = "server")]
 pub mod login;
 #[cfg(feature = "server")]
@@ -14,6 +15,8 @@ pub mod refresh_token;
 pub mod role;
 #[cfg(feature = "server")]
 pub mod session;
+#[cfg(feature = "server")]
+pub mod signing_key;
 #[cfg(feature = "server")]
 pub mod user;
 #[cfg(feature = "server")]

@@ -12,13 +12,13 @@ use tonic::transport::server::Router;
 
 use crate::{
     config::{ListenAddress, Serve},
-    grpc::{AuthService, SessionAdminService, UserAdminService},
+    grpc::{AuthService, KeyAdminService, SessionAdminService, UserAdminService},
     identity::{self, Identity, password::PasswordHasher},
     proto::{
         self,
         v1::{
-            auth_server::AuthServer, session_admin_server::SessionAdminServer,
-            user_admin_server::UserAdminServer,
+            auth_server::AuthServer, key_admin_server::KeyAdminServer,
+            session_admin_server::SessionAdminServer, user_admin_server::UserAdminServer,
         },
     },
     store::{self, Pool},
@@ -192,6 +192,10 @@ impl Server {
                 UserAdminServer::new(UserAdminService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
             )
+            .add_service(
+                KeyAdminServer::new(KeyAdminService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
             .add_service(v1.max_decoding_message_size(MAX_MESSAGE))
             .add_service(v1alpha.max_decoding_message_size(MAX_MESSAGE)))
     }
@@ -202,14 +206,14 @@ type CallStack = tower::layer::util::Stack<CallLayer, tower::layer::util::Identi
 fn identity(config: &Serve) -> Result<Identity, Error> {
     let pool = Pool::new(&config.database.database_url, &config.connections.pool())?;
     let hasher = PasswordHasher::new(config.password.hashing()).map_err(Error::Hasher)?;
-    let master_key = config.master_key.load()?;
+    let master_keys = config.master_key.load()?;
     Ok(Identity::new(
         config
             .identity
             .settings(config.password.password_min_characters),
         pool,
         hasher,
-        &master_key,
+        &master_keys,
     ))
 }
 

@@ -16,7 +16,7 @@ use crate::{
 
 const DOMAIN: &str = "rollcall";
 
-/// How long a caller should wait before it tries again.
+/// How long a caller should wait before it tries again, where nobody knows better.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// What an error looks like.
@@ -25,7 +25,7 @@ struct Shape {
     code: Code,
     reason: Reason,
     message: &'static str,
-    retry: bool,
+    retry: Option<Duration>,
 }
 
 const INVALID_ARGUMENT: Shape = shape(Code::InvalidArgument, Reason::InvalidArgument, "");
@@ -56,14 +56,18 @@ const fn shape(code: Code, reason: Reason, message: &'static str) -> Shape {
         code,
         reason,
         message,
-        retry: false,
+        retry: None,
     }
 }
 
 impl Shape {
     const fn retry(self) -> Self {
+        self.retry_in(RETRY_DELAY)
+    }
+
+    const fn retry_in(self, delay: Duration) -> Self {
         Self {
-            retry: true,
+            retry: Some(delay),
             ..self
         }
     }
@@ -148,6 +152,12 @@ impl From<Error> for Status {
                 Reason::RegistrationDisabled,
                 "this server does not take registrations",
             ),
+            Error::NextKeyTooNew(remaining) => shape(
+                Code::FailedPrecondition,
+                Reason::NextKeyTooNew,
+                "verifiers may not know the next signing key yet",
+            )
+            .retry_in(*remaining),
             Error::Hash(HashError::Busy) => shape(
                 Code::ResourceExhausted,
                 Reason::HashingBusy,
@@ -234,8 +244,8 @@ fn details(shape: Shape, metadata: HashMap<String, String>) -> ErrorDetails {
     if !request_id.is_empty() {
         details.set_request_info(request_id, "");
     }
-    if shape.retry {
-        details.set_retry_info(Some(RETRY_DELAY));
+    if shape.retry.is_some() {
+        details.set_retry_info(shape.retry);
     }
     details
 }

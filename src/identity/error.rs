@@ -1,5 +1,7 @@
 //! What can go wrong in a flow.
 
+use std::time::Duration;
+
 use super::password::HashError;
 use crate::{
     model::{password::Weakness, session::EndReason},
@@ -55,6 +57,12 @@ pub enum Error {
     /// The new password is refused.
     #[error("the new password is refused")]
     WeakPassword(#[source] Weakness),
+    /// The next signing key has not been published for long enough.
+    #[error(
+        "the next signing key has not been published for --signing-key-lead yet: \
+         it can sign in {}s; --emergency does not wait", .0.as_secs() + 1
+    )]
+    NextKeyTooNew(Duration),
     /// A concurrent change got in the way, repeatedly.
     #[error("a concurrent change got in the way")]
     Conflict,
@@ -75,8 +83,8 @@ pub enum Error {
     Stopped,
     /// The database's signing key is sealed under another master key.
     #[error(
-        "the master key does not open signing key {kid}: \
-         the database was set up with another master key"
+        "no master key opens signing key {kid}: the database was set up with another \
+         master key, which has to be in the ring until `rollcall keys reseal` was run"
     )]
     WrongMasterKey {
         /// Which key.

@@ -12,6 +12,7 @@ pub use revoke::{
     Reused, revoke, revoke_of_user, revoke_reused, revoke_user_sessions,
     revoke_user_sessions_except,
 };
+pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};
 
 use diesel::{
