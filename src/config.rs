@@ -2,15 +2,16 @@
 
 mod address;
 mod check;
+mod keys;
 mod options;
 mod refreshing;
 mod silent;
 
 pub use address::ListenAddress;
 pub use check::Error;
+pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, ResealKeys, RotateKeys};
 pub use options::{
-    ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, MasterKeyOptions,
-    PasswordOptions,
+    ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, PasswordOptions,
 };
 pub use refreshing::{RefreshOptions, SupersededAccessTokens};
 
@@ -63,7 +64,7 @@ pub enum Command {
     Dev(Dev),
     /// Brings the database's schema up to date, and exits.
     Migrate(DatabaseOptions),
-    /// Makes keys.
+    /// Makes and rotates keys, around a running server.
     #[command(subcommand)]
     Keys(Keys),
     /// Makes users, around a running server: the first operator.
@@ -115,7 +116,7 @@ impl Serve {
         Settings {
             issuer: identity.issuer.clone(),
             audience: identity.audience.clone(),
-            access_token_lifetime: *identity.access_token_lifetime,
+            access_token_lifetime: *identity.access_tokens.access_token_lifetime,
             session_idle_lifetime: *identity.session_idle_lifetime,
             session_absolute_lifetime: *identity.session_absolute_lifetime,
             replay_window: *identity.replay_window,
@@ -126,6 +127,7 @@ impl Serve {
             max_watchers: self.listen.max_watchers,
             revocation_overlap: *self.connections.statement_timeout * STATEMENTS,
             registration: identity.registration,
+            signing_keys: identity.access_tokens.policy(),
             password_policy: self.password.password_min_characters,
         }
     }
@@ -152,13 +154,6 @@ pub struct Dev {
     /// Throws away what earlier runs kept.
     #[arg(long)]
     pub fresh: bool,
-}
-
-/// Makes keys.
-#[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Prints a new master key, to be kept in a file or a secret store.
-    Generate,
 }
 
 /// Makes users.

@@ -6,6 +6,7 @@ pub mod access_token;
 #[cfg(feature = "server")]
 pub mod binding;
 pub mod ids;
+pub mod jwk;
 #[cfg(feature = "server")]
 pub mod login;
 #[cfg(feature = "server")]
@@ -18,6 +19,8 @@ pub mod revocation;
 pub mod role;
 #[cfg(feature = "server")]
 pub mod session;
+#[cfg(feature = "server")]
+pub mod signing_key;
 pub mod token_mode;
 #[cfg(feature = "server")]
 pub mod user;

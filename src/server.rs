@@ -12,13 +12,16 @@ use tonic::transport::server::Router;
 
 use crate::{
     config::{ListenAddress, Serve},
-    grpc::{AuthService, SessionAdminService, UserAdminService, VerificationService},
+    grpc::{
+        AuthService, KeyAdminService, SessionAdminService, UserAdminService, VerificationService,
+    },
     identity::{self, Identity, password::PasswordHasher},
     proto::{
         self,
         v1::{
-            auth_server::AuthServer, session_admin_server::SessionAdminServer,
-            user_admin_server::UserAdminServer, verification_server::VerificationServer,
+            auth_server::AuthServer, key_admin_server::KeyAdminServer,
+            session_admin_server::SessionAdminServer, user_admin_server::UserAdminServer,
+            verification_server::VerificationServer,
         },
     },
     store::{self, Pool},
@@ -198,6 +201,10 @@ impl Server {
                     .max_decoding_message_size(MAX_MESSAGE),
             )
             .add_service(
+                KeyAdminServer::new(KeyAdminService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
                 VerificationServer::new(VerificationService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
             )
@@ -211,8 +218,8 @@ type CallStack = tower::layer::util::Stack<CallLayer, tower::layer::util::Identi
 fn identity(config: &Serve) -> Result<Identity, Error> {
     let pool = Pool::new(&config.database.database_url, &config.connections.pool())?;
     let hasher = PasswordHasher::new(config.password.hashing()).map_err(Error::Hasher)?;
-    let master_key = config.master_key.load()?;
-    Ok(Identity::new(config.settings(), pool, hasher, &master_key))
+    let master_keys = config.master_key.load()?;
+    Ok(Identity::new(config.settings(), pool, hasher, &master_keys))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

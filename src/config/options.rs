@@ -1,13 +1,13 @@
 //! The options, by subject.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::num::NonZeroUsize;
 
 use clap::Args;
 use humantime::Duration;
 
-use super::{ListenAddress, RefreshOptions, check::Error, silent::silent};
+use super::{AccessTokenOptions, ListenAddress, RefreshOptions, silent::silent};
 use crate::{
-    identity::{MasterKey, password::HashingOptions},
+    identity::password::HashingOptions,
     model::password::PasswordPolicy,
     store::{DatabaseUrl, PoolOptions},
 };
@@ -63,41 +63,6 @@ impl ConnectionOptions {
             statement_timeout: *self.statement_timeout,
             connection_timeout: *self.connection_timeout,
         }
-    }
-}
-
-/// The master key: from a file or the environment.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Master key")]
-pub struct MasterKeyOptions {
-    /// The file that has the master key; or set ROLLCALL_MASTER_KEY to the key itself.
-    #[arg(long, env = "ROLLCALL_MASTER_KEY_FILE", value_name = "FILE")]
-    pub master_key_file: Option<PathBuf>,
-
-    /// The key itself. Hidden, since a process list shows a command line.
-    #[arg(long, env = "ROLLCALL_MASTER_KEY", hide = true, hide_env_values = true, conflicts_with = "master_key_file", value_parser = silent::<MasterKey>())]
-    pub master_key: Option<MasterKey>,
-}
-
-impl MasterKeyOptions {
-    /// The key, from whichever of the two places was given.
-    ///
-    /// # Errors
-    ///
-    /// When neither was given, or the file has no key.
-    pub fn load(&self) -> Result<MasterKey, Error> {
-        if let Some(key) = &self.master_key {
-            return Ok(key.clone());
-        }
-        let path = self.master_key_file.as_ref().ok_or(Error::NoMasterKey)?;
-        let text = std::fs::read_to_string(path).map_err(|source| Error::MasterKeyFile {
-            path: path.clone(),
-            source,
-        })?;
-        text.parse().map_err(|source| Error::MasterKey {
-            path: path.clone(),
-            source,
-        })
     }
 }
 
@@ -197,14 +162,9 @@ pub struct IdentityOptions {
     )]
     pub audience: String,
 
-    /// How long an access token lives.
-    #[arg(
-        long,
-        env = "ROLLCALL_ACCESS_TOKEN_LIFETIME",
-        default_value = "10m",
-        value_name = "TIME"
-    )]
-    pub access_token_lifetime: Duration,
+    /// Access tokens, and the keys that sign them.
+    #[command(flatten)]
+    pub access_tokens: AccessTokenOptions,
 
     /// How long a session lives unless it is refreshed.
     #[arg(

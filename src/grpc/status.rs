@@ -179,6 +179,12 @@ impl From<Error> for Status {
                 Reason::RegistrationDisabled,
                 "this server does not take registrations",
             ),
+            Error::NextKeyTooNew(remaining) => shape(
+                Code::FailedPrecondition,
+                Reason::NextKeyTooNew,
+                "verifiers may not know the next signing key yet",
+            )
+            .retry_after(*remaining),
             Error::Hash(HashError::Busy) => shape(
                 Code::ResourceExhausted,
                 Reason::HashingBusy,

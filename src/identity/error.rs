@@ -75,6 +75,12 @@ pub enum Error {
     /// A subscriber read too slowly.
     #[error("the subscriber read too slowly")]
     WatchLagged,
+    /// The next signing key has not been published for long enough.
+    #[error(
+        "the next signing key has not been published for --signing-key-lead yet: \
+         it can sign in {}s; --emergency does not wait", .0.as_secs() + 1
+    )]
+    NextKeyTooNew(Duration),
     /// A concurrent change got in the way, repeatedly.
     #[error("a concurrent change got in the way")]
     Conflict,
@@ -95,8 +101,8 @@ pub enum Error {
     Stopped,
     /// The database's signing key is sealed under another master key.
     #[error(
-        "the master key does not open signing key {kid}: \
-         the database was set up with another master key"
+        "no master key opens signing key {kid}: the database was set up with another \
+         master key, which has to be in the ring until `rollcall keys reseal` was run"
     )]
     WrongMasterKey {
         /// Which key.

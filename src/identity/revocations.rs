@@ -29,6 +29,7 @@ use tokio::{
 use super::{Error, Identity, Settings};
 use crate::{
     error_chain,
+    model::{revocation::Revoked, session::Superseded},
     store::{
         AsyncPgConnection, Pool,
         revocations::{self, Since},
@@ -58,6 +59,8 @@ const LEEWAY: Duration = Duration::from_secs(60);
 pub(super) struct Feed {
     woken: Notify,
     past: Mutex<Past>,
+    /// The published keys that the last look saw.
+    keys: Mutex<String>,
     news: broadcast::Sender<News>,
     places: Arc<Semaphore>,
     stopped: AtomicBool,
@@ -79,6 +82,7 @@ impl Feed {
         Self {
             woken: Notify::new(),
             past: Mutex::new(Past::new(retention(settings))),
+            keys: Mutex::default(),
             news: broadcast::Sender::new(BACKLOG),
             places: Arc::new(Semaphore::new(settings.max_watchers)),
             stopped: AtomicBool::new(false),
@@ -88,6 +92,14 @@ impl Feed {
     /// Hurries the look of this replica, and through it those of the others.
     pub(super) fn wake(&self) {
         self.woken.notify_one();
+    }
+
+    /// Whether the keys are others than the last time.
+    fn keys_changed(&self, keys: String) -> bool {
+        let mut seen = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *seen != keys;
+        *seen = keys;
+        changed
     }
 
     fn past(&self) -> MutexGuard<'_, Past> {
@@ -167,7 +179,15 @@ impl Identity {
             Some(now) => Since::Time(now - back),
             None => Since::Ago(retention(&self.0.settings) + back),
         };
-        let seen = revocations::see(conn, since).await?;
+        let mut seen = revocations::see(conn, since).await?;
+        if feed.keys_changed(seen.keys) {
+            self.wake_signing_keys();
+        }
+        if self.0.settings.superseded == Superseded::Allow {
+            // What was written before the configuration changed does not count.
+            seen.revocations
+                .retain(|it| !matches!(it.revoked, Revoked::Superseded { .. }));
+        }
         // Held while it is told, so that a subscriber that comes has it from the past or
         // hears it.
         let mut past = feed.past();

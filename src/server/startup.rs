@@ -1,4 +1,4 @@
-//! From a listener to a service, and the watch over its database after.
+//! From a listener to a service, and the watch over its database and keys after.
 
 use std::{convert::Infallible, num::NonZeroUsize, time::Duration};
 
@@ -28,7 +28,7 @@ const FEED: PoolOptions = PoolOptions {
 /// How long to wait for a database that cannot be reached, at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Makes the database ready, then watches over it for ever. A database that cannot be
+/// Makes the database ready, then watches over it and its signing keys for ever. A database that cannot be
 /// reached is waited for; one that cannot be used is an error.
 pub(super) async fn run(
     config: &Serve,
@@ -52,11 +52,11 @@ pub(super) async fn run(
     tracing::info!("serving");
     let url = &config.database.database_url;
     let (watched, followed) = (Pool::new(url, &WATCH)?, Pool::new(url, &FEED)?);
-    tokio::join!(
-        watch(&watched, health),
-        identity.follow_revocations(&followed)
-    )
-    .0
+    tokio::select! {
+        never = watch(&watched, health) => match never {},
+        never = identity.tend_signing_keys() => match never {},
+        never = identity.follow_revocations(&followed) => match never {},
+    }
 }
 
 async fn prepare(config: &Serve, identity: &Identity) -> Result<(), Error> {
@@ -80,7 +80,7 @@ async fn prepare(config: &Serve, identity: &Identity) -> Result<(), Error> {
 
 /// Watches on a connection of its own, so that calls which keep the others busy do not
 /// look like a database that is gone.
-async fn watch(pool: &Pool, health: &Health) -> ! {
+async fn watch(pool: &Pool, health: &Health) -> Infallible {
     let mut reachable = true;
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;

@@ -13,10 +13,9 @@ pub use revoke::{
     Incident, Judged, REFRESH_TOKEN_REUSED, SESSION_BINDING_BROKEN, record, revoke, revoke_judged,
     revoke_of_user, revoke_user_sessions, revoke_user_sessions_except,
 };
+pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};
 pub use superseded::purge_superseded;
-
-pub(super) use rotate::interval;
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,

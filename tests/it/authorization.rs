@@ -23,7 +23,7 @@ const CALLERS: [&str; 7] = [
 
 /// What each caller is told, in the order of [`CALLERS`]; `answer` says what the
 /// words stand for.
-const MATRIX: [(&str, [&str; 7]); 20] = [
+const MATRIX: [(&str, [&str; 7]); 23] = [
     ("Auth/Register", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
     (
         "Auth/Authenticate",
@@ -46,6 +46,8 @@ const MATRIX: [(&str, [&str; 7]); 20] = [
         "Auth/RevokeMySession",
         ["token", "ok", "none", "none", "ended", "none", "ended"],
     ),
+    ("KeyAdmin/ListSigningKeys", ADMINS_ONLY),
+    ("KeyAdmin/RotateSigningKey", ADMINS_ONLY),
     ("SessionAdmin/ListSessions", ADMINS_ONLY),
     ("SessionAdmin/GetSession", ADMINS_ONLY),
     ("SessionAdmin/RevokeSession", ADMINS_ONLY),
@@ -96,6 +98,8 @@ async fn every_caller_is_told_what_its_cell_says_and_a_refused_one_changes_nothi
     let callers = Callers::gather(&it).await;
     for (rpc, cells) in MATRIX {
         let owner = it.subject(&fresh_login(), &[]).await;
+        // So that there is a key to rotate to.
+        it.database.age_keys("next", "1 hour").await;
         let mut cells: Vec<_> = CALLERS.into_iter().zip(cells).collect();
         // Those who are refused come first, while there is something to be refused.
         cells.sort_by_key(|(_, expected)| *expected == "ok");

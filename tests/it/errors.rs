@@ -1,6 +1,6 @@
 //! Every error of the flows as callers see it.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
 use rollcall::{
     grpc::status,
@@ -69,6 +69,7 @@ rows! {
     ],
     Error::TooManyWatchers => [Error::TooManyWatchers],
     Error::WatchLagged => [Error::WatchLagged],
+    Error::NextKeyTooNew(_) => [Error::NextKeyTooNew(Duration::from_secs(700))],
     Error::Conflict => [Error::Conflict],
     Error::NotReady => [Error::NotReady],
     Error::Hash(_) => [

@@ -19,8 +19,9 @@ use rollcall::{
     identity::{Identity, MasterKey, NewUser},
     model::{ids::UserId, login::Login, password::Password, role::Roles},
     proto::v1::{
-        self, auth_client::AuthClient, session_admin_client::SessionAdminClient,
-        user_admin_client::UserAdminClient, verification_client::VerificationClient,
+        self, auth_client::AuthClient, key_admin_client::KeyAdminClient,
+        session_admin_client::SessionAdminClient, user_admin_client::UserAdminClient,
+        verification_client::VerificationClient,
     },
     server::Server,
 };
@@ -141,6 +142,10 @@ impl Replica {
 
     pub fn session_admin(&self) -> SessionAdminClient<Channel> {
         SessionAdminClient::new(self.channel.clone())
+    }
+
+    pub fn key_admin(&self) -> KeyAdminClient<Channel> {
+        KeyAdminClient::new(self.channel.clone())
     }
 
     pub fn user_admin(&self) -> UserAdminClient<Channel> {

@@ -23,6 +23,8 @@ async fn call_all(it: &Harness) -> Vec<(String, i64)> {
     for (number, (rpc, _)) in rpcs().into_iter().enumerate() {
         let subject = it.subject(&format!("user{number}"), &[]).await;
         let message = good_request(&rpc, &subject);
+        // So that there is a key to rotate to.
+        it.database.age_keys("next", "1 hour").await;
         // What a user does for herself is done as her.
         let caller: &SignedIn = match rpc.split_once('/') {
             Some(("Auth", _)) => &subject.laptop,

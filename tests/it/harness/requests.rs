@@ -54,6 +54,9 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
         "Auth/ChangePassword" => change_password().encode_to_vec(),
         "Auth/ListMySessions" => v1::ListMySessionsRequest::default().encode_to_vec(),
         "Auth/RevokeMySession" => v1::RevokeMySessionRequest { session_id }.encode_to_vec(),
+        "KeyAdmin/ListSigningKeys" => v1::ListSigningKeysRequest {}.encode_to_vec(),
+        // Fulfilled where the next key has been published for its lead.
+        "KeyAdmin/RotateSigningKey" => v1::RotateSigningKeyRequest::default().encode_to_vec(),
         "SessionAdmin/ListSessions" => v1::ListSessionsRequest::default().encode_to_vec(),
         "SessionAdmin/GetSession" => v1::GetSessionRequest { session_id }.encode_to_vec(),
         "SessionAdmin/RevokeSession" => v1::RevokeSessionRequest { session_id }.encode_to_vec(),
