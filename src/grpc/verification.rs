@@ -10,7 +10,10 @@ use tonic::{Request, Response, Status};
 use super::{caller::bearer, convert::timestamp, parse::Fields};
 use crate::{
     identity::{Active, Identity, Message, Subscription},
-    model::revocation::{Revocation, Revoked},
+    model::{
+        jwk::Jwk,
+        revocation::{Revocation, Revoked},
+    },
     proto::v1::{
         self, revocation::Revocation as Kind, verification_server::Verification,
         watch_revocations_response::Message as Said,
@@ -40,9 +43,11 @@ impl Verification for VerificationService {
         &self,
         _: Request<v1::GetJwksRequest>,
     ) -> Result<Response<v1::GetJwksResponse>, Status> {
+        let keys = self.identity.jwks()?.into_iter().map(jwk).collect();
+        let max_age = self.identity.jwks_max_age().as_secs();
         Ok(Response::new(v1::GetJwksResponse {
-            keys: Vec::new(),
-            max_age_seconds: 0,
+            keys,
+            max_age_seconds: u32::try_from(max_age).unwrap_or(u32::MAX),
         }))
     }
 
@@ -75,6 +80,18 @@ impl Verification for VerificationService {
         let subscription = self.identity.watch_revocations(since)?;
         let retention = self.identity.revocation_retention();
         Ok(Response::new(Box::pin(messages(subscription, retention))))
+    }
+}
+
+fn jwk(key: Jwk) -> v1::Jwk {
+    v1::Jwk {
+        kty: key.kty,
+        r#use: key.usage,
+        alg: key.alg,
+        kid: key.kid,
+        crv: key.crv,
+        x: key.x,
+        y: key.y,
     }
 }
 
