@@ -5,6 +5,7 @@ mod health;
 mod listen;
 mod opening;
 mod startup;
+mod well_known;
 
 use std::{future::Future, io};
 
@@ -29,6 +30,8 @@ use crate::{
 use call::CallLayer;
 use health::{Health, Readiness};
 use listen::Listener;
+use tower::layer::util::Stack;
+use well_known::WellKnownLayer;
 
 /// The largest message that is read, in bytes: many times what any request needs.
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -187,7 +190,10 @@ impl Server {
             .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
             .http2_keepalive_interval(Some(*listen.keepalive_interval))
             .http2_keepalive_timeout(Some(*listen.keepalive_timeout))
+            // JWT middleware and proxies fetch the keys by HTTP/1.1.
+            .accept_http1(true)
             .layer(call)
+            .layer(WellKnownLayer(self.identity.clone()))
             .add_service(
                 AuthServer::new(AuthService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
@@ -213,7 +219,7 @@ impl Server {
     }
 }
 
-type CallStack = tower::layer::util::Stack<CallLayer, tower::layer::util::Identity>;
+type CallStack = Stack<WellKnownLayer, Stack<CallLayer, tower::layer::util::Identity>>;
 
 fn identity(config: &Serve) -> Result<Identity, Error> {
     let pool = Pool::new(&config.database.database_url, &config.connections.pool())?;

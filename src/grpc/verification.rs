@@ -11,6 +11,7 @@ use super::{caller::bearer, convert::timestamp, parse::Fields};
 use crate::{
     identity::{Active, Identity, Message, Subscription},
     model::{
+        jwk::Jwk,
         revocation::{Revocation, Revoked},
         session::Superseded,
     },
@@ -43,9 +44,11 @@ impl Verification for VerificationService {
         &self,
         _: Request<v1::GetJwksRequest>,
     ) -> Result<Response<v1::GetJwksResponse>, Status> {
+        let keys = self.identity.jwks()?.into_iter().map(jwk).collect();
+        let max_age = self.identity.jwks_max_age().as_secs();
         Ok(Response::new(v1::GetJwksResponse {
-            keys: Vec::new(),
-            max_age_seconds: 0,
+            keys,
+            max_age_seconds: u32::try_from(max_age).unwrap_or(u32::MAX),
         }))
     }
 
@@ -81,6 +84,18 @@ impl Verification for VerificationService {
             superseded: self.identity.settings().superseded,
         };
         Ok(Response::new(Box::pin(messages(subscription, speaker))))
+    }
+}
+
+fn jwk(key: Jwk) -> v1::Jwk {
+    v1::Jwk {
+        kty: key.kty,
+        r#use: key.usage,
+        alg: key.alg,
+        kid: key.kid,
+        crv: key.crv,
+        x: key.x,
+        y: key.y,
     }
 }
 

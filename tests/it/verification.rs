@@ -2,3 +2,4 @@
 
 mod introspect;
 mod watch;
+mod well_known;
