@@ -16,9 +16,11 @@ mod answer;
 mod backoff;
 mod clock;
 mod endpoint;
+mod layer;
 mod token_source;
 mod verifier;
 
+pub use layer::{Origin, SUCCESSOR, Verify, VerifyLayer};
 pub use token_source::{
     AccessToken, Change, FileStore, MemoryStore, SignInAgain, Store, TokenError, TokenSource,
     TokenSourceBuilder, Tokens,

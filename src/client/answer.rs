@@ -57,6 +57,12 @@ pub(super) fn text(status: &Status) -> String {
     }
 }
 
+/// The same error, without the headers that came with it.
+pub(super) fn without_metadata(status: &Status) -> Status {
+    let details = status.details().to_vec().into();
+    Status::with_details(status.code(), status.message(), details)
+}
+
 /// An error with the details that Rollcall's own have.
 pub(super) fn status(
     code: Code,

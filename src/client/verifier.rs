@@ -185,6 +185,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::model::token_mode::TokenMode;
 
     /// Claims to change in tests.
     pub(super) fn claims() -> Claims {
@@ -201,6 +202,7 @@ mod tests {
             auth_time: 0,
             amr: vec!["pwd".to_owned()],
             roles: Vec::new(),
+            token_mode: TokenMode::Pair,
         }
     }
 }
