@@ -16,7 +16,10 @@ mod store;
 mod tokens;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,13 @@ const ATTEMPTS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// For how long a refresh whose outcome is not known is repeated when nobody asks for it:
+/// Rollcall's replay window, after which the same request counts as theft.
+const REPLAY_WINDOW: Duration = Duration::from_secs(120);
+/// How long to wait between those, at first and at most.
+const FIRST_REPETITION: Duration = Duration::from_secs(1);
+const LAST_REPETITION: Duration = Duration::from_secs(10);
+
 /// The tokens of one session, kept fresh. Cheap to clone; clones are the same source.
 ///
 /// A new access token is asked for when a fifth of the old one's life is left, or 60 s,
@@ -60,6 +70,10 @@ struct Inner {
     /// Held by the one who refreshes or signs in or out.
     turn: Arc<tokio::sync::Mutex<()>>,
     failure: Mutex<Option<Failure>>,
+    /// Whether a refresh was sent whose outcome is not known.
+    unsure: AtomicBool,
+    /// Whether somebody repeats it.
+    repeating: AtomicBool,
 }
 
 /// The last attempt, where it failed.
@@ -202,7 +216,34 @@ impl Inner {
             self.note(error.clone());
         }
         drop(turn);
+        if self.unsure.load(Ordering::Relaxed) && !self.repeating.swap(true, Ordering::Relaxed) {
+            tokio::spawn(Self::repeat(Arc::downgrade(&self)));
+        }
         Ok(result?.access_token.clone())
+    }
+
+    /// Repeats a refresh until its outcome is known: a caller who comes back only after the
+    /// replay window would end the session.
+    async fn repeat(source: Weak<Self>) {
+        let (begun, mut backoff) = (
+            Moment::now(),
+            Backoff::new(FIRST_REPETITION, LAST_REPETITION),
+        );
+        loop {
+            tokio::time::sleep(backoff.next()).await;
+            let Some(inner) = source.upgrade() else {
+                return;
+            };
+            let _turn = inner.turn.lock().await;
+            let is_known = !inner.unsure.load(Ordering::Relaxed);
+            if is_known || begun.elapsed() > REPLAY_WINDOW {
+                inner.repeating.store(false, Ordering::Relaxed);
+                return;
+            }
+            if let Err(error) = inner.attempt(None).await {
+                inner.note(error);
+            }
+        }
     }
 
     async fn attempts(&self, refused: Option<&AccessToken>) -> Result<Arc<Held>, TokenError> {
@@ -252,7 +293,11 @@ impl Inner {
         if tokens.request_id.is_none() {
             return Ok(self.hold(tokens));
         }
-        match self.calls.refresh(&tokens).await {
+        self.unsure.store(true, Ordering::Relaxed);
+        let answer = self.calls.refresh(&tokens).await;
+        let is_unsure = matches!(answer, Err(TokenError::TryLater { .. }));
+        self.unsure.store(is_unsure, Ordering::Relaxed);
+        match answer {
             Ok(next) => self.succeed(tokens, next).await,
             Err(TokenError::SignInAgain(why)) => self.end(tokens, why).await,
             Err(error) => Err(error),
@@ -298,7 +343,6 @@ impl Inner {
             self.calls.log_out(&tokens).await?;
             self.update(|_| None).await?;
         }
-        self.held.store(None);
         self.note(TokenError::SignInAgain(SignInAgain::NotSignedIn));
         Ok(())
     }
@@ -324,6 +368,9 @@ impl Inner {
     }
 
     fn note(&self, error: TokenError) {
+        if matches!(error, TokenError::SignInAgain(_)) {
+            self.held.store(None);
+        }
         let at = Moment::now();
         if let Ok(mut failure) = self.failure.lock() {
             *failure = Some(Failure { error, at });

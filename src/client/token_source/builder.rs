@@ -1,6 +1,6 @@
 //! Describing a source.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use arc_swap::ArcSwapOption;
 use tonic::transport::Endpoint;
@@ -57,6 +57,8 @@ impl TokenSourceBuilder {
                 held: ArcSwapOption::empty(),
                 turn: Arc::default(),
                 failure: Mutex::new(None),
+                unsure: AtomicBool::new(false),
+                repeating: AtomicBool::new(false),
             }),
         })
     }
