@@ -11,6 +11,7 @@ mod access_tokens;
 mod authorization;
 mod bad_input;
 mod cli;
+mod client;
 mod deadlines;
 mod drain;
 mod errors;
