@@ -1,17 +1,18 @@
 //! What the commands do.
 
 mod dev;
+mod keys;
 mod serve;
 mod user;
 
-use std::error::Error;
+use std::{error::Error, num::NonZeroUsize, time::Duration};
 
 use tokio::runtime::Runtime;
 
 use crate::{
-    config::{Command, Keys, User},
+    config::{Command, DatabaseOptions, Keys, User},
     identity::MasterKey,
-    store,
+    store::{self, Pool, PoolOptions},
 };
 
 /// Runs a command to its end.
@@ -38,8 +39,21 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
             print_line(&key.expose());
             Ok(())
         }
+        Command::Keys(Keys::List(database)) => runtime()?.block_on(keys::list(&database)),
+        Command::Keys(Keys::Rotate(options)) => runtime()?.block_on(keys::rotate(&options)),
+        Command::Keys(Keys::Reseal(options)) => runtime()?.block_on(keys::reseal(&options)),
         Command::User(User::Create(create)) => runtime()?.block_on(user::create(create)),
     }
+}
+
+/// A pool for the few statements of a command.
+fn pool(database: &DatabaseOptions) -> Result<Pool, store::Error> {
+    let options = PoolOptions {
+        max_connections: NonZeroUsize::MIN,
+        statement_timeout: Duration::from_secs(10),
+        connection_timeout: Duration::from_secs(10),
+    };
+    Pool::new(&database.database_url, &options)
 }
 
 fn runtime() -> Result<Runtime, std::io::Error> {

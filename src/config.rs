@@ -2,21 +2,24 @@
 
 mod address;
 mod check;
+mod keys;
 mod options;
 mod refreshing;
 mod silent;
 
 pub use address::ListenAddress;
 pub use check::Error;
+pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, ResealKeys, RotateKeys};
 pub use options::{
-    ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, MasterKeyOptions,
-    PasswordOptions,
+    ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, PasswordOptions,
 };
 pub use refreshing::{RefreshOptions, SupersededAccessTokens};
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::identity::Settings;
 
 /// A gRPC identity service in which every device has a session of its own.
 ///
@@ -61,7 +64,7 @@ pub enum Command {
     Dev(Dev),
     /// Brings the database's schema up to date, and exits.
     Migrate(DatabaseOptions),
-    /// Makes keys.
+    /// Makes and rotates keys, around a running server.
     #[command(subcommand)]
     Keys(Keys),
     /// Makes users, around a running server: the first operator.
@@ -101,6 +104,35 @@ pub struct Serve {
     pub password: PasswordOptions,
 }
 
+/// How many statements one transaction has at most, and some to spare: together they take
+/// no longer than so many times the limit of one.
+const STATEMENTS: u32 = 5;
+
+impl Serve {
+    /// What the flows are to hold to.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let identity = &self.identity;
+        Settings {
+            issuer: identity.issuer.clone(),
+            audience: identity.audience.clone(),
+            access_token_lifetime: *identity.access_tokens.access_token_lifetime,
+            session_idle_lifetime: *identity.session_idle_lifetime,
+            session_absolute_lifetime: *identity.session_absolute_lifetime,
+            replay_window: *identity.replay_window,
+            replay_leeway: *identity.replay_leeway,
+            refresh_min_interval: identity.refreshing.min_interval(),
+            superseded: identity.refreshing.superseded(),
+            recent_sign_in: *identity.recent_sign_in,
+            max_watchers: self.listen.max_watchers,
+            revocation_overlap: *self.connections.statement_timeout * STATEMENTS,
+            registration: identity.registration,
+            signing_keys: identity.access_tokens.policy(),
+            password_policy: self.password.password_min_characters,
+        }
+    }
+}
+
 /// The options of `rollcall dev`.
 #[derive(Clone, Debug, Args)]
 pub struct Dev {
@@ -122,13 +154,6 @@ pub struct Dev {
     /// Throws away what earlier runs kept.
     #[arg(long)]
     pub fresh: bool,
-}
-
-/// Makes keys.
-#[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Prints a new master key, to be kept in a file or a secret store.
-    Generate,
 }
 
 /// Makes users.

@@ -3,6 +3,7 @@
 mod auth;
 mod caller;
 mod convert;
+mod key_admin;
 mod new_user;
 mod page;
 mod parse;
@@ -10,7 +11,10 @@ pub mod request_id;
 mod session_admin;
 pub mod status;
 mod user_admin;
+mod verification;
 
 pub use auth::AuthService;
+pub use key_admin::KeyAdminService;
 pub use session_admin::SessionAdminService;
 pub use user_admin::UserAdminService;
+pub use verification::VerificationService;

@@ -6,39 +6,48 @@ mod caller;
 mod error;
 mod exchange;
 mod incident;
+mod introspect;
 mod master_key;
+mod master_keys;
 pub mod password;
 mod refresh;
 mod renew;
+mod revocations;
 mod sessions;
 mod sign_in;
 mod signing_keys;
 mod users;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 pub use access_token::AccessToken;
 pub use caller::Caller;
 pub use error::Error;
+pub use introspect::Active;
 pub use master_key::{MasterKey, MasterKeyError};
+pub use master_keys::{MasterKeys, MasterKeysError};
 pub use refresh::Refresh;
 pub use renew::Renew;
+pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
+pub use signing_keys::{Resealed, SigningKeys, list_signing_keys, reseal_signing_keys};
 pub use users::{NewUser, create_user};
 
 use crate::{
     model::{
         ids::{SessionId, UserId},
+        jwk::Jwk,
         password::PasswordPolicy,
         refresh_token::{MacKeys, RefreshTokenText},
         role::Roles,
         session::{Session, Superseded},
+        signing_key::{Policy, SigningKey},
     },
     store::Pool,
 };
-use master_key::PageKey;
+use master_keys::PageKeys;
 use password::PasswordHasher;
-use signing_keys::SigningKeys;
+use revocations::Feed;
 
 /// What the flows are to hold to.
 #[derive(Clone, Debug)]
@@ -64,8 +73,14 @@ pub struct Settings {
     pub superseded: Superseded,
     /// How long ago a user may have signed in to end other sessions.
     pub recent_sign_in: Duration,
+    /// How many subscribers of revocations one replica takes.
+    pub max_watchers: usize,
+    /// For how long a transaction that ends a session can take.
+    pub revocation_overlap: Duration,
     /// Whether anybody can register.
     pub registration: bool,
+    /// How the keys that sign access tokens live.
+    pub signing_keys: Policy,
     /// Which passwords can be set.
     pub password_policy: PasswordPolicy,
 }
@@ -79,8 +94,9 @@ struct Parts {
     pool: Pool,
     hasher: PasswordHasher,
     mac_keys: MacKeys,
-    page_key: PageKey,
+    page_keys: PageKeys,
     signing_keys: SigningKeys,
+    feed: Feed,
 }
 
 /// A session and the tokens of its present generation.
@@ -104,25 +120,86 @@ impl Identity {
         settings: Settings,
         pool: Pool,
         hasher: PasswordHasher,
-        master_key: &MasterKey,
+        master_keys: &MasterKeys,
     ) -> Self {
         Self(Arc::new(Parts {
-            signing_keys: SigningKeys::new(master_key),
-            mac_keys: master_key.mac_keys(),
-            page_key: master_key.page_key(),
+            signing_keys: SigningKeys::new(pool.clone(), master_keys, settings.signing_keys),
+            mac_keys: master_keys.mac_keys(),
+            page_keys: master_keys.page_keys(),
+            feed: Feed::new(&settings),
             settings,
             pool,
             hasher,
         }))
     }
 
-    /// Loads the key that signs access tokens, and makes one where there is none.
+    /// Loads the keys that sign access tokens, and does what is due: makes those that are
+    /// missing, rotates, and forgets those whose last token has expired.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked, or the master key does not open the key.
+    /// When the database cannot be asked, or no master key opens a key.
     pub async fn load_signing_keys(&self) -> Result<(), Error> {
-        self.0.signing_keys.load(&self.0.pool).await
+        self.0.signing_keys.tend().await
+    }
+
+    /// Does the same every half minute, and when woken. A failure is logged, and tried
+    /// again.
+    pub async fn tend_signing_keys(&self) -> Infallible {
+        self.0.signing_keys.tend_for_ever().await
+    }
+
+    /// Has [`Identity::tend_signing_keys`] look at the keys now: another replica has
+    /// changed them.
+    pub fn wake_signing_keys(&self) {
+        self.0.signing_keys.wake();
+    }
+
+    /// The public keys that access tokens are to be checked with. No statement.
+    ///
+    /// # Errors
+    ///
+    /// When the keys were not loaded yet.
+    pub fn jwks(&self) -> Result<Vec<Jwk>, Error> {
+        Ok(self.0.signing_keys.ring()?.jwks().to_vec())
+    }
+
+    /// For how long verifiers may keep [`Identity::jwks`].
+    #[must_use]
+    pub fn jwks_max_age(&self) -> Duration {
+        self.0.settings.signing_keys.max_age()
+    }
+
+    /// The keys that sign access tokens, and those that did, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be asked.
+    pub async fn list_signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
+        list_signing_keys(&self.0.pool).await
+    }
+
+    /// Lets the next key sign from now on, and answers it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NextKeyTooNew`], or as [`Identity::load_signing_keys`].
+    pub async fn rotate_signing_key(&self) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate().await?;
+        self.0.feed.wake();
+        Ok(rotated)
+    }
+
+    /// Drops the keys that have signed, with their tokens, and answers the one that signs
+    /// from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Identity::load_signing_keys`].
+    pub async fn rotate_signing_key_in_emergency(&self) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate_in_emergency().await?;
+        self.0.feed.wake();
+        Ok(rotated)
     }
 
     /// What the flows hold to.
@@ -141,7 +218,14 @@ impl Identity {
     /// any query.
     #[must_use]
     pub fn page_tag(&self, message: &[u8]) -> [u8; 16] {
-        self.0.page_key.tag(message)
+        self.0.page_keys.tag(message)
+    }
+
+    /// Whether [`Identity::page_tag`] made the tag, under this master key or one that was
+    /// first before it.
+    #[must_use]
+    pub fn is_page_tag(&self, message: &[u8], tag: &[u8]) -> bool {
+        self.0.page_keys.verify(message, tag)
     }
 }
 

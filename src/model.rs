@@ -6,6 +6,7 @@ pub mod access_token;
 #[cfg(feature = "server")]
 pub mod binding;
 pub mod ids;
+pub mod jwk;
 #[cfg(feature = "server")]
 pub mod login;
 #[cfg(feature = "server")]
@@ -13,9 +14,14 @@ pub mod password;
 #[cfg(feature = "server")]
 pub mod refresh_token;
 #[cfg(feature = "server")]
+pub mod revocation;
+#[cfg(feature = "server")]
 pub mod role;
 #[cfg(feature = "server")]
 pub mod session;
+pub mod token_mode;
+#[cfg(feature = "server")]
+pub mod signing_key;
 pub mod token_mode;
 #[cfg(feature = "server")]
 pub mod user;

@@ -5,6 +5,7 @@ mod health;
 mod listen;
 mod opening;
 mod startup;
+mod well_known;
 
 use std::{future::Future, io};
 
@@ -12,13 +13,16 @@ use tonic::transport::server::Router;
 
 use crate::{
     config::{ListenAddress, Serve},
-    grpc::{AuthService, SessionAdminService, UserAdminService},
+    grpc::{
+        AuthService, KeyAdminService, SessionAdminService, UserAdminService, VerificationService,
+    },
     identity::{self, Identity, password::PasswordHasher},
     proto::{
         self,
         v1::{
-            auth_server::AuthServer, session_admin_server::SessionAdminServer,
-            user_admin_server::UserAdminServer,
+            auth_server::AuthServer, key_admin_server::KeyAdminServer,
+            session_admin_server::SessionAdminServer, user_admin_server::UserAdminServer,
+            verification_server::VerificationServer,
         },
     },
     store::{self, Pool},
@@ -26,6 +30,8 @@ use crate::{
 use call::CallLayer;
 use health::{Health, Readiness};
 use listen::Listener;
+use tower::layer::util::Stack;
+use well_known::WellKnownLayer;
 
 /// The largest message that is read, in bytes: many times what any request needs.
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -63,6 +69,9 @@ pub enum Error {
     /// The signing keys cannot be used.
     #[error("the signing keys cannot be loaded")]
     Keys(#[source] identity::Error),
+    /// The revocations cannot be read.
+    #[error("the revocations cannot be loaded")]
+    Revocations(#[source] identity::Error),
     /// The reflection service cannot be built.
     #[error("reflection cannot start")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -150,6 +159,8 @@ impl Server {
 
         tracing::info!("shutting down");
         health.stop().await;
+        // At once: nothing follows the database from here on, and another replica does.
+        self.identity.end_watches();
         let drained = async {
             tokio::time::sleep(pause).await;
             health.end_watches().await;
@@ -179,7 +190,10 @@ impl Server {
             .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
             .http2_keepalive_interval(Some(*listen.keepalive_interval))
             .http2_keepalive_timeout(Some(*listen.keepalive_timeout))
+            // JWT middleware and proxies fetch the keys by HTTP/1.1.
+            .accept_http1(true)
             .layer(call)
+            .layer(WellKnownLayer(self.identity.clone()))
             .add_service(
                 AuthServer::new(AuthService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
@@ -192,25 +206,26 @@ impl Server {
                 UserAdminServer::new(UserAdminService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
             )
+            .add_service(
+                KeyAdminServer::new(KeyAdminService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                VerificationServer::new(VerificationService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
             .add_service(v1.max_decoding_message_size(MAX_MESSAGE))
             .add_service(v1alpha.max_decoding_message_size(MAX_MESSAGE)))
     }
 }
 
-type CallStack = tower::layer::util::Stack<CallLayer, tower::layer::util::Identity>;
+type CallStack = Stack<WellKnownLayer, Stack<CallLayer, tower::layer::util::Identity>>;
 
 fn identity(config: &Serve) -> Result<Identity, Error> {
     let pool = Pool::new(&config.database.database_url, &config.connections.pool())?;
     let hasher = PasswordHasher::new(config.password.hashing()).map_err(Error::Hasher)?;
-    let master_key = config.master_key.load()?;
-    Ok(Identity::new(
-        config
-            .identity
-            .settings(config.password.password_min_characters),
-        pool,
-        hasher,
-        &master_key,
-    ))
+    let master_keys = config.master_key.load()?;
+    Ok(Identity::new(config.settings(), pool, hasher, &master_keys))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

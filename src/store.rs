@@ -13,6 +13,7 @@ pub mod migrations;
 mod page;
 mod pool;
 mod retry;
+pub mod revocations;
 mod schema;
 pub mod sessions;
 pub mod sign_out;

@@ -1,10 +1,10 @@
 //! `rollcall user create`: the first operator, before there is one to ask.
 
-use std::{error::Error, io, num::NonZeroUsize, time::Duration};
+use std::{error::Error, io};
 
 use zeroize::Zeroizing;
 
-use super::print_line;
+use super::{pool, print_line};
 use crate::{
     config::CreateUser,
     dev::random_text,
@@ -14,14 +14,6 @@ use crate::{
         password::Password,
         role::{ADMIN, Roles},
     },
-    store::{Pool, PoolOptions},
-};
-
-/// What one statement needs.
-const ONE_CONNECTION: PoolOptions = PoolOptions {
-    max_connections: NonZeroUsize::MIN,
-    statement_timeout: Duration::from_secs(10),
-    connection_timeout: Duration::from_secs(10),
 };
 
 pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
@@ -37,7 +29,7 @@ pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
     let hashing = options.password.hashing();
     hashing.validate()?;
     let hasher = PasswordHasher::new(hashing)?;
-    let pool = Pool::new(&options.database.database_url, &ONE_CONNECTION)?;
+    let pool = pool(&options.database)?;
     let roles = if options.admin {
         vec![ADMIN.to_owned()]
     } else {

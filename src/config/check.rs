@@ -2,8 +2,8 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::{Serve, SupersededAccessTokens};
-use crate::identity::{MasterKeyError, password::HashingOptionsError};
+use super::{AccessTokenOptions, Serve, SupersededAccessTokens};
+use crate::identity::{MasterKeysError, password::HashingOptionsError};
 
 /// What does not make sense, in the words of the command line.
 #[derive(Debug, thiserror::Error)]
@@ -23,14 +23,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The master key's file has no key.
-    #[error("the master key file {} has no master key", path.display())]
+    /// The master key's file has no key, or one twice.
+    #[error("the master key file {} cannot be used", path.display())]
     MasterKey {
         /// Which file.
         path: PathBuf,
         /// Why.
         #[source]
-        source: MasterKeyError,
+        source: MasterKeysError,
     },
     /// An option is outside its limits.
     #[error("{option} must be {limit}")]
@@ -46,6 +46,7 @@ pub enum Error {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -73,14 +74,10 @@ impl Serve {
 
     fn validate_lifetimes(&self) -> Result<(), Error> {
         let identity = &self.identity;
-        let access = *identity.access_token_lifetime;
+        identity.access_tokens.validate()?;
+        let access = *identity.access_tokens.access_token_lifetime;
         let idle = *identity.session_idle_lifetime;
         let absolute = *identity.session_absolute_lifetime;
-        require(
-            (SECOND..=DAY).contains(&access),
-            "--access-token-lifetime",
-            "1s to 1day",
-        )?;
         require(
             access <= idle,
             "--session-idle-lifetime",
@@ -117,7 +114,7 @@ impl Serve {
 
     fn validate_refreshes(&self) -> Result<(), Error> {
         let identity = &self.identity;
-        let access = *identity.access_token_lifetime;
+        let access = *identity.access_tokens.access_token_lifetime;
         let interval = *identity.refreshing.refresh_min_interval;
         // Who refreshes too early holds a token that lives.
         require(
@@ -162,6 +159,33 @@ impl Serve {
         require_time("--keepalive-timeout", listen.keepalive_timeout)?;
         require(*listen.drain_pause <= DAY, "--drain-pause", "at most 1day")?;
         require(*listen.drain_limit <= DAY, "--drain-limit", "at most 1day")
+    }
+}
+
+impl AccessTokenOptions {
+    /// Checks that the options make sense together.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not.
+    pub fn validate(&self) -> Result<(), Error> {
+        require(
+            (SECOND..=DAY).contains(&*self.access_token_lifetime),
+            "--access-token-lifetime",
+            "1s to 1day",
+        )?;
+        // Every replica looks at the keys more often than that, so that none publishes a
+        // key when verifiers have no time left to fetch it.
+        require(
+            (MINUTE..=DAY).contains(&*self.signing_key_lead),
+            "--signing-key-lead",
+            "1m to 1day",
+        )?;
+        require(
+            (*self.signing_key_lead..=10 * YEAR).contains(&*self.signing_key_lifetime),
+            "--signing-key-lifetime",
+            "no shorter than --signing-key-lead, and at most 10years",
+        )
     }
 }
 

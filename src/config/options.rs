@@ -1,13 +1,13 @@
 //! The options, by subject.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::num::NonZeroUsize;
 
 use clap::Args;
 use humantime::Duration;
 
-use super::{ListenAddress, RefreshOptions, check::Error, silent::silent};
+use super::{AccessTokenOptions, ListenAddress, RefreshOptions, silent::silent};
 use crate::{
-    identity::{MasterKey, Settings, password::HashingOptions},
+    identity::password::HashingOptions,
     model::password::PasswordPolicy,
     store::{DatabaseUrl, PoolOptions},
 };
@@ -66,41 +66,6 @@ impl ConnectionOptions {
     }
 }
 
-/// The master key: from a file or the environment.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Master key")]
-pub struct MasterKeyOptions {
-    /// The file that has the master key; or set ROLLCALL_MASTER_KEY to the key itself.
-    #[arg(long, env = "ROLLCALL_MASTER_KEY_FILE", value_name = "FILE")]
-    pub master_key_file: Option<PathBuf>,
-
-    /// The key itself. Hidden, since a process list shows a command line.
-    #[arg(long, env = "ROLLCALL_MASTER_KEY", hide = true, hide_env_values = true, conflicts_with = "master_key_file", value_parser = silent::<MasterKey>())]
-    pub master_key: Option<MasterKey>,
-}
-
-impl MasterKeyOptions {
-    /// The key, from whichever of the two places was given.
-    ///
-    /// # Errors
-    ///
-    /// When neither was given, or the file has no key.
-    pub fn load(&self) -> Result<MasterKey, Error> {
-        if let Some(key) = &self.master_key {
-            return Ok(key.clone());
-        }
-        let path = self.master_key_file.as_ref().ok_or(Error::NoMasterKey)?;
-        let text = std::fs::read_to_string(path).map_err(|source| Error::MasterKeyFile {
-            path: path.clone(),
-            source,
-        })?;
-        text.parse().map_err(|source| Error::MasterKey {
-            path: path.clone(),
-            source,
-        })
-    }
-}
-
 /// The listener.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Listener")]
@@ -131,6 +96,15 @@ pub struct ListenOptions {
         value_name = "N"
     )]
     pub max_concurrent_streams: u32,
+
+    /// The most subscribers of revocations (Verification.WatchRevocations).
+    #[arg(
+        long,
+        env = "ROLLCALL_MAX_WATCHERS",
+        default_value_t = 10_000,
+        value_name = "N"
+    )]
+    pub max_watchers: usize,
 
     /// How often a silent connection is probed.
     #[arg(
@@ -188,14 +162,9 @@ pub struct IdentityOptions {
     )]
     pub audience: String,
 
-    /// How long an access token lives.
-    #[arg(
-        long,
-        env = "ROLLCALL_ACCESS_TOKEN_LIFETIME",
-        default_value = "10m",
-        value_name = "TIME"
-    )]
-    pub access_token_lifetime: Duration,
+    /// Access tokens, and the keys that sign them.
+    #[command(flatten)]
+    pub access_tokens: AccessTokenOptions,
 
     /// How long a session lives unless it is refreshed.
     #[arg(
@@ -249,27 +218,6 @@ pub struct IdentityOptions {
     /// Lets anybody register.
     #[arg(long, env = "ROLLCALL_REGISTRATION")]
     pub registration: bool,
-}
-
-impl IdentityOptions {
-    /// What the flows are to hold to.
-    #[must_use]
-    pub fn settings(&self, password_policy: PasswordPolicy) -> Settings {
-        Settings {
-            issuer: self.issuer.clone(),
-            audience: self.audience.clone(),
-            access_token_lifetime: *self.access_token_lifetime,
-            session_idle_lifetime: *self.session_idle_lifetime,
-            session_absolute_lifetime: *self.session_absolute_lifetime,
-            replay_window: *self.replay_window,
-            replay_leeway: *self.replay_leeway,
-            refresh_min_interval: self.refreshing.min_interval(),
-            superseded: self.refreshing.superseded(),
-            recent_sign_in: *self.recent_sign_in,
-            registration: self.registration,
-            password_policy,
-        }
-    }
 }
 
 /// Which passwords can be set, and how they are hashed: Argon2id (RFC 9106).

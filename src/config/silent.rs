@@ -42,14 +42,17 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::{identity::MasterKey, store::DatabaseUrl};
+    use crate::{
+        identity::{MasterKey, MasterKeys},
+        store::DatabaseUrl,
+    };
 
     #[derive(Debug, Parser)]
     struct Options {
         #[arg(long, value_parser = silent::<DatabaseUrl>())]
         url: Option<DatabaseUrl>,
-        #[arg(long, value_parser = silent::<MasterKey>())]
-        key: Option<MasterKey>,
+        #[arg(long, value_parser = silent::<MasterKeys>())]
+        key: Option<MasterKeys>,
     }
 
     fn parse(option: &str, value: &str) -> Result<Options, clap::Error> {
@@ -62,6 +65,13 @@ mod tests {
         let expected = "error: invalid value for '--url <URL>': unknown option `nonsense`\n";
         assert_eq!(url.to_string(), expected);
         let key = parse("--key", "rcm_secret").unwrap_err();
+        let good = MasterKey::generate().unwrap().expose();
+        let twice = parse("--key", &format!("{0},{0}", *good)).unwrap_err();
+        assert!(!twice.to_string().contains(&*good), "{twice}");
+        assert!(
+            twice.to_string().contains("'--key <KEY>': the same"),
+            "{twice}"
+        );
         for error in [url, key] {
             assert!(!format!("{error} {error:?}").contains("secret"));
         }

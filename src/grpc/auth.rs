@@ -120,7 +120,7 @@ impl Auth for AuthService {
     ) -> Result<Response<v1::RenewResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
-        let access_token = fields.access_token(request.access_token);
+        let access_token = fields.access_token("access_token", request.access_token);
         // The peer is the service in between, and says nothing of the client.
         let origin = Origin {
             user_agent: fields.user_agent("user_agent", &request.user_agent),

@@ -8,6 +8,7 @@ use crate::{
     model::{
         binding::{Binding, Reaction},
         session::{EndReason, Origin, State},
+        signing_key::{SigningKey, Stage},
         token_mode::TokenMode,
         user::User,
     },
@@ -120,6 +121,24 @@ fn end_reason(reason: EndReason) -> v1::SessionEndReason {
         EndReason::UserDisabled => v1::SessionEndReason::UserDisabled,
         EndReason::UserDeleted => v1::SessionEndReason::UserDeleted,
         EndReason::BindingBroken => v1::SessionEndReason::BindingBroken,
+    }
+}
+
+pub(super) fn signing_key(key: SigningKey) -> v1::SigningKey {
+    let state = match key.stage {
+        Stage::Next => v1::SigningKeyState::Next,
+        Stage::Active { .. } => v1::SigningKeyState::Active,
+        Stage::Retiring { .. } => v1::SigningKeyState::Retiring,
+        Stage::Gone { .. } => v1::SigningKeyState::Gone,
+    };
+    v1::SigningKey {
+        algorithm: key.algorithm.to_string(),
+        state: state.into(),
+        create_time: Some(timestamp(key.created_at)),
+        activate_time: key.activated_at().map(timestamp),
+        retire_time: key.retired_at().map(timestamp),
+        expire_time: key.expires_at().map(timestamp),
+        kid: key.kid,
     }
 }
 

@@ -72,7 +72,8 @@ impl<'a> List<'a> {
     }
 
     fn token(&self, last: Uuid) -> String {
-        let bytes = [&last.as_bytes()[..], &self.tag(last)].concat();
+        let tag = self.identity.page_tag(&self.message(last));
+        let bytes = [&last.as_bytes()[..], &tag].concat();
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -83,12 +84,12 @@ impl<'a> List<'a> {
         }
         let (last, tag) = bytes.split_first_chunk()?;
         let last = Uuid::from_bytes(*last);
-        aws_lc_rs::constant_time::verify_slices_are_equal(tag, &self.tag(last)).ok()?;
-        Some(last)
+        let genuine = self.identity.is_page_tag(&self.message(last), tag);
+        genuine.then_some(last)
     }
 
-    fn tag(&self, last: Uuid) -> [u8; 16] {
-        let message = [&self.scope[..], last.as_bytes()].concat();
-        self.identity.page_tag(&message)
+    /// What a token's tag is made of.
+    fn message(&self, last: Uuid) -> Vec<u8> {
+        [&self.scope[..], last.as_bytes()].concat()
     }
 }

@@ -133,12 +133,9 @@ impl Fields {
         text
     }
 
-    pub(super) fn access_token(&mut self, text: String) -> String {
+    pub(super) fn access_token(&mut self, field: &str, text: String) -> String {
         if text.is_empty() || text.len() > MAX_ACCESS_TOKEN {
-            self.reject(
-                "access_token",
-                format!("must be 1 to {MAX_ACCESS_TOKEN} bytes"),
-            );
+            self.reject(field, format!("must be 1 to {MAX_ACCESS_TOKEN} bytes"));
         }
         text
     }

@@ -138,6 +138,22 @@ impl From<Error> for Status {
                 Reason::AdminRequired,
                 "the role admin is required",
             ),
+            Error::ServiceRequired => shape(
+                Code::PermissionDenied,
+                Reason::ServiceRequired,
+                "the role service or admin is required",
+            ),
+            Error::TooManyWatchers => shape(
+                Code::ResourceExhausted,
+                Reason::TooManyWatchers,
+                "too many subscribers watch revocations on this replica",
+            )
+            .retry(),
+            Error::WatchLagged => shape(
+                Code::Aborted,
+                Reason::WatchLagged,
+                "the stream was read too slowly: open another with the last cursor",
+            ),
             Error::RecentSignInRequired => shape(
                 Code::PermissionDenied,
                 Reason::RecentSignInRequired,
@@ -163,6 +179,12 @@ impl From<Error> for Status {
                 Reason::RegistrationDisabled,
                 "this server does not take registrations",
             ),
+            Error::NextKeyTooNew(remaining) => shape(
+                Code::FailedPrecondition,
+                Reason::NextKeyTooNew,
+                "verifiers may not know the next signing key yet",
+            )
+            .retry_after(*remaining),
             Error::Hash(HashError::Busy) => shape(
                 Code::ResourceExhausted,
                 Reason::HashingBusy,

@@ -6,7 +6,7 @@ use jsonwebtoken::Header;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{Error, Settings, signing_keys::SigningKey};
+use super::{Error, Settings, signing_keys::ActiveKey};
 use crate::model::{
     access_token::{Claims, TYPE},
     refresh_token::Commitment,
@@ -55,7 +55,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    pub(super) fn sign(claims: Claims, key: &SigningKey) -> Result<Self, Error> {
+    pub(super) fn sign(claims: Claims, key: &ActiveKey) -> Result<Self, Error> {
         let mut header = Header::new(key.algorithm);
         header.typ = Some(TYPE.to_owned());
         header.kid = Some(key.kid.clone());

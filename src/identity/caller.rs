@@ -8,7 +8,7 @@ use crate::{
         access_token::{self, Claims},
         ids::{SessionId, UserId},
         role::Roles,
-        session::{EndReason, State},
+        session::{EndReason, State, Superseded},
     },
     store::sessions::Standing,
 };
@@ -57,20 +57,7 @@ impl Identity {
         let (user_id, session_id) = (claims.user_id(), claims.session_id());
         tell_log(user_id, session_id);
         let standing = self.find_standing(user_id, session_id).await?;
-        let standing = standing.ok_or(Error::AccessTokenInvalid)?;
-        let roles = live_roles(&standing)?;
-        let (session, superseded) = (&standing.session, self.0.settings.superseded);
-        let counts = session.takes_generation(claims.generation, standing.now, superseded);
-        if !counts || claims.expired_at(standing.now.unix_timestamp()) {
-            return Err(Error::AccessTokenExpired);
-        }
-        Ok(Caller {
-            user_id,
-            session_id,
-            roles,
-            authenticated_at: standing.session.created_at,
-            now: standing.now,
-        })
+        Caller::of(&claims, standing, self.0.settings.superseded)
     }
 
     /// The caller behind an access token, who must be an operator.
@@ -90,6 +77,30 @@ impl Identity {
     /// Whether the caller signed in so recently that other sessions may be ended.
     pub(super) fn signed_in_recently(&self, caller: &Caller) -> bool {
         caller.now - caller.authenticated_at <= self.0.settings.recent_sign_in
+    }
+}
+
+impl Caller {
+    /// The caller whose token says `claims`, as the session stands.
+    pub(super) fn of(
+        claims: &Claims,
+        standing: Option<Standing>,
+        superseded: Superseded,
+    ) -> Result<Self, Error> {
+        let standing = standing.ok_or(Error::AccessTokenInvalid)?;
+        let roles = live_roles(&standing)?;
+        let session = &standing.session;
+        let counts = session.takes_generation(claims.generation, standing.now, superseded);
+        if !counts || claims.expired_at(standing.now.unix_timestamp()) {
+            return Err(Error::AccessTokenExpired);
+        }
+        Ok(Self {
+            user_id: standing.session.user_id,
+            session_id: standing.session.id,
+            roles,
+            authenticated_at: standing.session.created_at,
+            now: standing.now,
+        })
     }
 }
 

@@ -48,6 +48,9 @@ pub enum Error {
     /// The caller is not an operator.
     #[error("the caller does not have the role admin")]
     AdminRequired,
+    /// The caller is no service that may ask about tokens.
+    #[error("the caller has neither the role service nor admin")]
+    ServiceRequired,
     /// The caller signed in too long ago.
     #[error("the caller signed in too long ago")]
     RecentSignInRequired,
@@ -66,6 +69,18 @@ pub enum Error {
     /// The new password is refused.
     #[error("the new password is refused")]
     WeakPassword(#[source] Weakness),
+    /// This replica has as many subscribers as it takes.
+    #[error("too many subscribers watch revocations")]
+    TooManyWatchers,
+    /// A subscriber read too slowly.
+    #[error("the subscriber read too slowly")]
+    WatchLagged,
+    /// The next signing key has not been published for long enough.
+    #[error(
+        "the next signing key has not been published for --signing-key-lead yet: \
+         it can sign in {}s; --emergency does not wait", .0.as_secs() + 1
+    )]
+    NextKeyTooNew(Duration),
     /// A concurrent change got in the way, repeatedly.
     #[error("a concurrent change got in the way")]
     Conflict,
@@ -86,8 +101,8 @@ pub enum Error {
     Stopped,
     /// The database's signing key is sealed under another master key.
     #[error(
-        "the master key does not open signing key {kid}: \
-         the database was set up with another master key"
+        "no master key opens signing key {kid}: the database was set up with another \
+         master key, which has to be in the ring until `rollcall keys reseal` was run"
     )]
     WrongMasterKey {
         /// Which key.

@@ -112,6 +112,7 @@ impl Identity {
             let revoke = async |conn: &mut _| sessions::revoke_judged(conn, &judged).await;
             let ended = identity.0.pool.run(revoke).await?;
             if ended {
+                identity.0.feed.wake();
                 report_ended(&judged);
             }
             Ok(ended)

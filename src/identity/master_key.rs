@@ -7,7 +7,7 @@ use aws_lc_rs::{aead, hkdf, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::model::refresh_token::{MacKey, MacKeys};
+use crate::model::refresh_token::MacKey;
 
 /// What a master key's text begins with, so that secret scanners find a leaked one.
 const PREFIX: &str = "rcm_";
@@ -44,12 +44,12 @@ impl MasterKey {
         Zeroizing::new(text)
     }
 
-    /// The keys that refresh tokens are made with. The id of a key is derived with
-    /// it, so that tokens of another master key are told apart before any MAC.
-    pub(super) fn mac_keys(&self) -> MacKeys {
+    /// The key that refresh tokens are made with. Its id is derived with it, so that tokens
+    /// of another master key are told apart before any MAC.
+    pub(super) fn mac_key(&self) -> MacKey {
         let secret = self.derive(b"rollcall refresh token mac");
         let id = self.derive(b"rollcall refresh token mac key id")[0];
-        MacKeys::new(MacKey::new(id, &secret), Vec::new())
+        MacKey::new(id, &secret)
     }
 
     pub(super) fn page_key(&self) -> PageKey {
@@ -59,6 +59,11 @@ impl MasterKey {
 
     pub(super) fn seal_key(&self) -> SealKey {
         SealKey(self.derive(b"rollcall signing key seal"))
+    }
+
+    /// Whether the two are one, in constant time.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0[..], &other.0[..]).is_ok()
     }
 
     fn derive(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {

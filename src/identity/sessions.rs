@@ -31,6 +31,7 @@ impl Identity {
             sessions::revoke_of_user(conn, user_id, session_id, EndReason::LoggedOut).await
         };
         if self.0.pool.run(revoke).await? {
+            self.0.feed.wake();
             tracing::info!(%user_id, %session_id, "logged out");
         }
         Ok(())
@@ -94,6 +95,7 @@ impl Identity {
         match self.0.pool.run(revoke).await? {
             Some(ended) => {
                 let user_id = ended.session.user_id;
+                self.0.feed.wake();
                 tracing::info!(session_id = %id, %user_id, "session revoked");
                 Ok(ended)
             }
@@ -120,6 +122,7 @@ impl Identity {
             sessions::revoke_of_user(conn, user_id, id, EndReason::RevokedByUser).await
         };
         if self.0.pool.run(revoke).await? {
+            self.0.feed.wake();
             tracing::info!(session_id = %id, %user_id, "session revoked by its user");
         }
         let find = async |conn: &mut _| sessions::find_standing(conn, user_id, id).await;
@@ -141,6 +144,7 @@ impl Identity {
         let sign_out = async |conn: &mut _| sign_out::sign_out(conn, id, kept).await;
         let ended = self.0.pool.run(sign_out).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
+        self.0.feed.wake();
         tracing::info!(user_id = %id, ended, "sessions revoked");
         Ok(ended)
     }

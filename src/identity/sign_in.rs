@@ -69,6 +69,10 @@ impl Identity {
                 // The hash was replaced meanwhile: by another password, or by an upgrade.
                 continue;
             };
+            if new.device.device_id.is_some() {
+                // The earlier session of the device may have ended.
+                self.0.feed.wake();
+            }
             tracing::info!(user_id = %new.user_id, session_id = %new.id, "signed in");
             let granted = self.grant(opened.session, opened.roles, new.commitment)?;
             if outdated {

@@ -1,151 +1,259 @@
 //! The keys that sign access tokens: in memory open, in the database sealed.
+//!
+//! Each replica looks at them every so often, does what is due, and reads them anew. One
+//! that has not seen a change yet goes on safely: a key that has retired is published
+//! for longer than its tokens live.
 
-use std::sync::{Arc, PoisonError, RwLock};
+mod emergency;
+mod keyring;
+mod pair;
+mod reseal;
 
-use aws_lc_rs::{
-    digest,
-    signature::{Ed25519KeyPair, KeyPair},
-};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use super::{Error, MasterKey, master_key::SealKey};
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Mutex, Notify};
+
+pub(super) use keyring::{ActiveKey, Keyring};
+pub use reseal::{Resealed, reseal_signing_keys};
+
+use super::{Error, MasterKeys, master_keys::SealKeys};
 use crate::{
-    model::access_token::VerifyingKey,
+    error_chain,
+    model::signing_key::{Policy, SigningKey, Step, plan, remaining_lead},
     store::{
         Pool,
-        signing_keys::{SealedKey, find_active, insert_active_if_none},
+        signing_keys::{self, NewKey, Published, Rotation, SealedKey},
     },
 };
 
-/// The `alg` of new keys (RFC 8037).
-const ED25519: &str = "EdDSA";
+/// How often the keys are looked at, unless something tells that they have changed.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// How soon they are looked at again when that failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often other replicas may be faster before it is left to the next look.
+const ATTEMPTS: usize = 5;
 
 /// The keys of this process, which learns them from the database.
-pub(super) struct SigningKeys {
-    seal_key: SealKey,
-    ring: RwLock<Option<Arc<Keyring>>>,
-}
-
-/// The keys at one moment.
-pub(super) struct Keyring {
-    active: SigningKey,
-}
-
-/// A key pair.
-pub(super) struct SigningKey {
-    pub(super) kid: String,
-    pub(super) algorithm: Algorithm,
-    pub(super) encoding: EncodingKey,
-    pub(super) verifying: VerifyingKey,
-}
-
-impl Keyring {
-    /// The key that signs.
-    pub(super) fn active(&self) -> &SigningKey {
-        &self.active
-    }
-
-    /// The key that a token names.
-    pub(super) fn find(&self, kid: &str) -> Option<&VerifyingKey> {
-        (self.active.kid == kid).then_some(&self.active.verifying)
-    }
+pub struct SigningKeys {
+    pool: Pool,
+    seal_keys: SealKeys,
+    policy: Policy,
+    ring: ArcSwapOption<Keyring>,
+    /// Held from the reading of the rows to the change of the ring, so that an older
+    /// reading never replaces a newer one.
+    loading: Mutex<()>,
+    wake: Notify,
 }
 
 impl SigningKeys {
-    pub(super) fn new(master_key: &MasterKey) -> Self {
+    /// The keys in the database behind `pool`. Nothing is asked yet.
+    #[must_use]
+    pub fn new(pool: Pool, master_keys: &MasterKeys, policy: Policy) -> Self {
         Self {
-            seal_key: master_key.seal_key(),
-            ring: RwLock::new(None),
+            pool,
+            seal_keys: master_keys.seal_keys(),
+            policy,
+            ring: ArcSwapOption::empty(),
+            loading: Mutex::new(()),
+            wake: Notify::new(),
         }
     }
 
     /// The keys, once they were loaded.
     pub(super) fn ring(&self) -> Result<Arc<Keyring>, Error> {
-        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        ring.clone().ok_or(Error::NotReady)
+        self.ring.load_full().ok_or(Error::NotReady)
     }
 
-    /// Loads the active key. Where there is none it makes one, and then loads whichever
-    /// replica's came first.
-    pub(super) async fn load(&self, pool: &Pool) -> Result<(), Error> {
-        let find = async |conn: &mut _| find_active(conn).await;
-        let stored = match pool.run(find).await? {
-            Some(stored) => stored,
-            None => {
-                let made = self.generate()?;
-                let insert = async |conn: &mut _| insert_active_if_none(conn, &made).await;
-                if pool.run(insert).await? {
-                    tracing::info!(kid = made.kid, "made the first signing key");
-                }
-                pool.run(find).await?.ok_or(Error::Conflict)?
+    /// Has the keys looked at as soon as possible.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Looks at the keys every so often, and when woken.
+    pub(super) async fn tend_for_ever(&self) -> Infallible {
+        let mut pause = INTERVAL;
+        loop {
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
             }
-        };
-        let active = self.open(&stored)?;
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        *ring = Some(Arc::new(Keyring { active }));
+            pause = match self.tend().await {
+                Ok(()) => INTERVAL,
+                Err(error) => {
+                    tracing::warn!(error = error_chain(&error), "signing keys not tended");
+                    RETRY
+                }
+            };
+        }
+    }
+
+    /// Loads the keys and does what is due, until nothing is.
+    pub(super) async fn tend(&self) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let published = self.load().await?;
+            let keys: Vec<SigningKey> = published.keys.iter().map(|key| key.key.clone()).collect();
+            let steps = plan(&keys, published.now, &self.policy);
+            if steps.is_empty() {
+                return Ok(());
+            }
+            for step in steps {
+                self.take(step, &published).await?;
+            }
+        }
+        self.load().await.map(drop)
+    }
+
+    /// Lets the next key sign from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NextKeyTooNew`] before its lead is over; or when the database cannot be
+    /// asked, or the master key does not open the keys.
+    pub async fn rotate(&self) -> Result<SigningKey, Error> {
+        let _tended = self.tend_after();
+        for _ in 0..ATTEMPTS {
+            let published = self.load().await?;
+            let (Some(active), Some(next)) = (published.active(), published.next()) else {
+                self.fill(&published).await?;
+                continue;
+            };
+            let remaining = remaining_lead(&next.key, published.now, &self.policy);
+            if !remaining.is_zero() {
+                return Err(Error::NextKeyTooNew(remaining));
+            }
+            if self.retire(active, &next.key.kid).await? {
+                return self.now_active().await;
+            }
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Does a step; nothing where another replica has done it.
+    async fn take(&self, step: Step, published: &Published) -> Result<(), Error> {
+        match (step, published.active(), published.next()) {
+            (Step::ReplaceNext, _, Some(next)) => self.replace(&next.key.kid).await,
+            (Step::Rotate, Some(active), Some(next)) => {
+                self.retire(active, &next.key.kid).await.map(drop)
+            }
+            (Step::Expire, ..) => {
+                let expire = async |conn: &mut _| signing_keys::expire(conn).await;
+                let count = self.pool.run(expire).await?;
+                tracing::info!(count, "signing keys are gone");
+                Ok(())
+            }
+            _ => self.fill(published).await,
+        }
+    }
+
+    async fn replace(&self, next: &str) -> Result<(), Error> {
+        let made = self.generate()?;
+        let replace = async |conn: &mut _| signing_keys::replace_next(conn, next, &made).await;
+        if self.pool.run(replace).await? {
+            tracing::info!(
+                next = made.kid,
+                gone = next,
+                "replaced the next signing key"
+            );
+        }
         Ok(())
     }
 
-    fn generate(&self) -> Result<SealedKey, Error> {
-        let private = Ed25519KeyPair::generate()?.to_pkcs8()?;
-        let public_key = public_half(private.as_ref())?;
-        let kid = thumbprint(&public_key);
-        Ok(SealedKey {
-            sealed_private: self.seal_key.seal(&context(&kid), private.as_ref())?,
+    /// Makes the active and the next key where they are missing.
+    async fn fill(&self, published: &Published) -> Result<(), Error> {
+        if published.active().is_none() {
+            let made = self.generate()?;
+            let insert = async |conn: &mut _| signing_keys::insert_active(conn, &made).await;
+            if self.pool.run(insert).await? {
+                tracing::info!(kid = made.kid, "made the first signing key");
+            }
+        }
+        if published.next().is_none() {
+            let made = self.generate()?;
+            let insert = async |conn: &mut _| signing_keys::insert_next(conn, &made).await;
+            if self.pool.run(insert).await? {
+                tracing::info!(kid = made.kid, "made the next signing key");
+            }
+        }
+        Ok(())
+    }
+
+    /// `false` when another replica was faster.
+    async fn retire(&self, active: &SealedKey, next: &str) -> Result<bool, Error> {
+        let (kid, algorithm) = (&active.key.kid, active.key.algorithm);
+        let public_key = self.public_key(active)?;
+        let sealed_public = self
+            .seal_keys
+            .seal(&pair::public_context(algorithm, kid), &public_key)?;
+        let made = self.generate()?;
+        let rotation = Rotation {
+            active: kid,
+            sealed_public: &sealed_public,
+            retention: self.policy.retention(),
+            next,
+            made: &made,
+        };
+        let rotate = async |conn: &mut _| signing_keys::rotate(conn, &rotation).await;
+        let rotated = self.pool.run(rotate).await?;
+        if rotated {
+            tracing::info!(active = next, retiring = kid, "rotated the signing key");
+        }
+        Ok(rotated)
+    }
+
+    /// Reads the keys into the ring. Where one does not open, the ring stays as it was.
+    async fn load(&self) -> Result<Published, Error> {
+        let _loading = self.loading.lock().await;
+        let find = async |conn: &mut _| signing_keys::find_published(conn).await;
+        let published = self.pool.run(find).await?;
+        if let Some(ring) = self.open_all(&published)? {
+            self.ring.store(Some(Arc::new(ring)));
+        }
+        Ok(published)
+    }
+
+    /// The key that signs, once the ring has it.
+    async fn now_active(&self) -> Result<SigningKey, Error> {
+        let published = self.load().await?;
+        let active = published.active().ok_or(Error::Conflict)?;
+        Ok(active.key.clone())
+    }
+
+    fn generate(&self) -> Result<NewKey, Error> {
+        let algorithm = self.policy.algorithm;
+        let private = pair::generate(algorithm)?;
+        let public_key = pair::public_half(algorithm, &private)?;
+        let kid = pair::jwk(algorithm, &public_key)?.kid;
+        let context = pair::private_context(algorithm, &kid);
+        Ok(NewKey {
+            sealed_private: self.seal_keys.seal(&context, &private)?,
             kid,
-            algorithm: ED25519.to_owned(),
+            algorithm,
             public_key,
         })
     }
 
-    fn open(&self, stored: &SealedKey) -> Result<SigningKey, Error> {
-        let private = self
-            .seal_key
-            .open(&context(&stored.kid), &stored.sealed_private)
-            .ok_or_else(|| Error::WrongMasterKey {
-                kid: stored.kid.clone(),
-            })?;
-        // The public half comes from what was sealed: a changed row verifies nothing.
-        let public_key = public_half(&private)?;
-        Ok(SigningKey {
-            kid: stored.kid.clone(),
-            algorithm: Algorithm::EdDSA,
-            encoding: EncodingKey::from_ed_der(&private),
-            verifying: VerifyingKey::new(Algorithm::EdDSA, DecodingKey::from_ed_der(&public_key)),
-        })
+    /// Has the keys looked at when what is under way ends, however it ends.
+    fn tend_after(&self) -> TendAfter<'_> {
+        TendAfter(self)
     }
 }
 
-fn public_half(pkcs8: &[u8]) -> Result<Vec<u8>, Error> {
-    let pair = Ed25519KeyPair::from_pkcs8(pkcs8)
-        .map_err(|_| Error::Crypto("a signing key is not an Ed25519 key pair"))?;
-    Ok(pair.public_key().as_ref().to_vec())
+/// All keys there ever were, newest first.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn list_signing_keys(pool: &Pool) -> Result<Vec<SigningKey>, Error> {
+    let list = async |conn: &mut _| signing_keys::list(conn).await;
+    Ok(pool.run(list).await?)
 }
 
-/// The thumbprint of an Ed25519 key (RFC 7638, RFC 8037 appendix A.3).
-fn thumbprint(public_key: &[u8]) -> String {
-    let x = URL_SAFE_NO_PAD.encode(public_key);
-    let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
-    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jwk.as_bytes()))
-}
+/// Wakes when it is dropped: a caller who hangs up ends a flow anywhere.
+struct TendAfter<'a>(&'a SigningKeys);
 
-fn context(kid: &str) -> Vec<u8> {
-    format!("rollcall signing key {ED25519} {kid}").into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thumbprint_is_that_of_rfc_8037() {
-        let public_key = URL_SAFE_NO_PAD
-            .decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
-            .unwrap();
-        assert_eq!(
-            thumbprint(&public_key),
-            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-        );
+impl Drop for TendAfter<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }

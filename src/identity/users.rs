@@ -121,6 +121,7 @@ impl Identity {
         let update = async |conn: &mut _| sign_out::update_user(conn, change).await;
         let updated = self.0.pool.run(update).await?;
         let (user, ended) = updated.ok_or(Error::UserNotFound)?;
+        self.0.feed.wake();
         tracing::info!(user_id = %user.id, ended, "user updated");
         Ok((user, ended))
     }
@@ -137,6 +138,7 @@ impl Identity {
         let set = async |conn: &mut _| sign_out::set_password(conn, id, &password_hash).await;
         let ended = self.0.pool.run(set).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
+        self.0.feed.wake();
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
     }
@@ -173,6 +175,7 @@ impl Identity {
             };
             // None: the hash was replaced meanwhile, by another password or an upgrade.
             if let Some(ended) = self.0.pool.run(change).await? {
+                self.0.feed.wake();
                 tracing::info!(user_id = %id, ended, "password changed");
                 return Ok(ended);
             }
@@ -189,6 +192,7 @@ impl Identity {
         let delete = async |conn: &mut _| sign_out::delete_user(conn, id).await;
         let ended = self.0.pool.run(delete).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
+        self.0.feed.wake();
         tracing::info!(user_id = %id, ended, "user deleted");
         Ok(ended)
     }

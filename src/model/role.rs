@@ -1,8 +1,10 @@
 //! Roles: names that access tokens carry and services interpret.
 
-/// The role that lets a user call the admin services. The only one that this
-/// service itself knows.
+/// The role that lets a user call the admin services.
 pub const ADMIN: &str = "admin";
+
+/// The role that lets a service ask about the tokens of others.
+pub const SERVICE: &str = "service";
 
 /// The most roles that a user can have.
 pub const MAX_ROLES: usize = 32;
@@ -53,6 +55,12 @@ impl Roles {
     #[must_use]
     pub fn include_admin(&self) -> bool {
         self.0.iter().any(|name| name == ADMIN)
+    }
+
+    /// Whether these roles may ask about the tokens of others.
+    #[must_use]
+    pub fn include_service(&self) -> bool {
+        self.include_admin() || self.0.iter().any(|name| name == SERVICE)
     }
 
     /// The names, sorted.

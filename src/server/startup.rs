@@ -1,4 +1,4 @@
-//! From a listener to a service, and the watch over its database after.
+//! From a listener to a service, and the watch over its database and keys after.
 
 use std::{convert::Infallible, num::NonZeroUsize, time::Duration};
 
@@ -18,10 +18,17 @@ const WATCH: PoolOptions = PoolOptions {
     statement_timeout: Duration::from_secs(2),
     connection_timeout: Duration::from_secs(2),
 };
+/// The revocation feed's own connection, which calls that keep the others busy do not
+/// hold up. A look after a mass of revocations takes longer than a statement of a call may.
+const FEED: PoolOptions = PoolOptions {
+    max_connections: NonZeroUsize::MIN,
+    statement_timeout: Duration::from_secs(30),
+    connection_timeout: Duration::from_secs(2),
+};
 /// How long to wait for a database that cannot be reached, at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Makes the database ready, then watches over it for ever. A database that cannot be
+/// Makes the database ready, then watches over it and its signing keys for ever. A database that cannot be
 /// reached is waited for; one that cannot be used is an error.
 pub(super) async fn run(
     config: &Serve,
@@ -31,7 +38,8 @@ pub(super) async fn run(
     let mut backoff = Duration::from_millis(100);
     while let Err(error) = prepare(config, identity).await {
         let (Error::Store(store::Error::Unavailable(_))
-        | Error::Keys(identity::Error::Store(store::Error::Unavailable(_)))) = &error
+        | Error::Keys(identity::Error::Store(store::Error::Unavailable(_)))
+        | Error::Revocations(identity::Error::Store(store::Error::Unavailable(_)))) = &error
         else {
             return Err(error);
         };
@@ -42,7 +50,13 @@ pub(super) async fn run(
     health.set_ready().await;
     health.set_database(true).await;
     tracing::info!("serving");
-    watch(&Pool::new(&config.database.database_url, &WATCH)?, health).await
+    let url = &config.database.database_url;
+    let (watched, followed) = (Pool::new(url, &WATCH)?, Pool::new(url, &FEED)?);
+    tokio::select! {
+        never = watch(&watched, health) => match never {},
+        never = identity.tend_signing_keys() => match never {},
+        never = identity.follow_revocations(&followed) => match never {},
+    }
 }
 
 async fn prepare(config: &Serve, identity: &Identity) -> Result<(), Error> {
@@ -57,12 +71,16 @@ async fn prepare(config: &Serve, identity: &Identity) -> Result<(), Error> {
             tracing::info!(name, "migrated");
         }
     }
-    identity.load_signing_keys().await.map_err(Error::Keys)
+    identity.load_signing_keys().await.map_err(Error::Keys)?;
+    identity
+        .load_revocations()
+        .await
+        .map_err(Error::Revocations)
 }
 
 /// Watches on a connection of its own, so that calls which keep the others busy do not
 /// look like a database that is gone.
-async fn watch(pool: &Pool, health: &Health) -> ! {
+async fn watch(pool: &Pool, health: &Health) -> Infallible {
     let mut reachable = true;
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;

@@ -11,6 +11,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         disabled_at -> Nullable<Timestamptz>,
         sessions_valid_after -> Timestamptz,
+        roles_changed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -57,6 +58,11 @@ diesel::table! {
         sealed_private -> Bytea,
         state -> Text,
         created_at -> Timestamptz,
+        sealed_public -> Nullable<Bytea>,
+        activated_at -> Nullable<Timestamptz>,
+        retired_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
+        dropped -> Bool,
     }
 }
 

@@ -13,12 +13,13 @@ pub use revoke::{
     Incident, Judged, REFRESH_TOKEN_REUSED, SESSION_BINDING_BROKEN, record, revoke, revoke_judged,
     revoke_of_user, revoke_user_sessions, revoke_user_sessions_except,
 };
+pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};
 pub use superseded::purge_superseded;
 
 use diesel::{
-    ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl,
-    dsl::now, sql_types::Timestamptz,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, dsl::now, sql_types::Timestamptz,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use row::SessionRow;
@@ -77,7 +78,7 @@ impl TryFrom<(SessionRow, Vec<String>)> for Entitled {
 }
 
 /// A session, its generations and its user, at one moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing {
     /// The session.
     pub session: Session,
@@ -101,14 +102,72 @@ impl Standing {
 }
 
 /// What a user's row demands of a session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Standard {
+    /// The login, as it was typed.
+    pub login: String,
     /// What the user may do.
     pub roles: Roles,
     /// Whether the user is kept from signing in.
     pub disabled: bool,
     /// Sessions created before are ended.
     pub sessions_valid_after: OffsetDateTime,
+}
+
+/// What [`Standing`] is read from.
+type StandingRow = (
+    SessionRow,
+    Option<(String, Vec<String>, Option<OffsetDateTime>, OffsetDateTime)>,
+    OffsetDateTime,
+);
+
+impl TryFrom<StandingRow> for Standing {
+    type Error = Error;
+
+    fn try_from((row, user, at): StandingRow) -> Result<Self, Error> {
+        let lineage = row.lineage()?;
+        let user = user.map(
+            |(login, roles, disabled_at, sessions_valid_after)| Standard {
+                login,
+                roles: Roles::from_stored(roles),
+                disabled: disabled_at.is_some(),
+                sessions_valid_after,
+            },
+        );
+        Ok(Self {
+            session: row.try_into()?,
+            lineage,
+            user,
+            now: at,
+        })
+    }
+}
+
+/// `SELECT` of [`StandingRow`] where `$filter`.
+macro_rules! standings {
+    ($filter:expr) => {
+        sessions::table
+            .left_join(users::table.on(users::id.eq(sessions::user_id)))
+            .filter($filter)
+            .select((
+                sessions::all_columns,
+                (
+                    users::login,
+                    users::roles,
+                    users::disabled_at,
+                    users::sessions_valid_after,
+                )
+                    .nullable(),
+                now.into_sql::<Timestamptz>(),
+            ))
+    };
+}
+
+/// Names a session by both parts of its key.
+macro_rules! is_session {
+    ($user_id:expr, $id:expr) => {
+        sessions::user_id.eq($user_id.0).and(sessions::id.eq($id.0))
+    };
 }
 
 /// The session of a user, whatever its state.
@@ -121,43 +180,38 @@ pub async fn find_standing(
     user_id: UserId,
     id: SessionId,
 ) -> Result<Option<Standing>, Error> {
-    type Row = (
-        SessionRow,
-        Option<(Vec<String>, Option<OffsetDateTime>, OffsetDateTime)>,
-        OffsetDateTime,
-    );
-    let row: Option<Row> = sessions::table
-        .left_join(users::table.on(users::id.eq(sessions::user_id)))
-        .filter(sessions::user_id.eq(user_id.0))
-        .filter(sessions::id.eq(id.0))
-        .select((
-            sessions::all_columns,
-            (
-                users::roles,
-                users::disabled_at,
-                users::sessions_valid_after,
-            )
-                .nullable(),
-            now.into_sql::<Timestamptz>(),
-        ))
+    let row: Option<StandingRow> = standings!(is_session!(user_id, id))
         .first(conn)
         .await
         .optional()?;
-    let Some((row, user, at)) = row else {
-        return Ok(None);
-    };
-    let lineage = row.lineage()?;
-    let user = user.map(|(roles, disabled_at, sessions_valid_after)| Standard {
-        roles: Roles::from_stored(roles),
-        disabled: disabled_at.is_some(),
-        sessions_valid_after,
-    });
-    Ok(Some(Standing {
-        session: row.try_into()?,
-        lineage,
-        user,
-        now: at,
-    }))
+    row.map(Standing::try_from).transpose()
+}
+
+/// Two sessions of two users, whatever their state, at one moment. Where both are the
+/// same, it is answered twice.
+///
+/// # Errors
+///
+/// When the database cannot be asked or a row cannot be.
+pub async fn find_two_standings(
+    conn: &mut AsyncPgConnection,
+    one: (UserId, SessionId),
+    other: (UserId, SessionId),
+) -> Result<(Option<Standing>, Option<Standing>), Error> {
+    let either = is_session!(one.0, one.1).or(is_session!(other.0, other.1));
+    let rows: Vec<StandingRow> = standings!(either).load(conn).await?;
+    let (mut first, mut second) = (None, None);
+    for row in rows {
+        let standing = Standing::try_from(row)?;
+        let key = (standing.session.user_id, standing.session.id);
+        if key == one {
+            first = Some(standing.clone());
+        }
+        if key == other {
+            second = Some(standing);
+        }
+    }
+    Ok((first, second))
 }
 
 /// A session of any user, whatever its state.

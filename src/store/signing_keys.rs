@@ -1,49 +1,150 @@
 //! The keys that sign access tokens, sealed.
+//!
+//! However many replicas find the same step due, it happens once: a key that is made runs
+//! into a unique index where there is one already, and a key changes its state only from
+//! the one that was seen.
+
+mod change;
+mod row;
 
 use diesel::{
-    ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, dsl::now, prelude::Queryable,
-    sql_types::Timestamptz,
+    ExpressionMethods, QueryDsl,
+    sql_types::{Bytea, Nullable, Text, Timestamptz, Untyped},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use time::OffsetDateTime;
 
-use super::{
-    Error,
-    schema::signing_keys::{self, dsl},
-};
+pub use change::{Emergency, Rotation, drop_and_rotate, expire, replace_next, reseal, rotate};
 
-/// The state of the one key that signs.
-const ACTIVE: &str = "active";
+use super::{Error, schema::signing_keys::dsl, statement::statement};
+use crate::model::signing_key::{Algorithm, SigningKey};
+use row::{KeyRow, KeySql};
 
-/// A key pair whose private half is sealed.
-#[derive(Clone, Debug, Queryable)]
+/// What a key is recognised by, sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sealed {
+    /// The private half, from which the public one derives: of a key that signs or will.
+    Private(Vec<u8>),
+    /// The public half: of a key that has signed.
+    Public(Vec<u8>),
+}
+
+/// A key with its sealed half.
+#[derive(Clone, Debug)]
 pub struct SealedKey {
-    /// The `kid` of the tokens that it signs.
+    /// What is known of it.
+    pub key: SigningKey,
+    /// What it is recognised by.
+    pub sealed: Sealed,
+}
+
+/// The keys that are not gone, at a moment.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The keys.
+    pub keys: Vec<SealedKey>,
+    /// The database's time; where there is no key it is of no use, and 1970.
+    pub now: OffsetDateTime,
+}
+
+impl Published {
+    /// The key that signs.
+    #[must_use]
+    pub fn active(&self) -> Option<&SealedKey> {
+        self.keys.iter().find(|stored| stored.key.is_active())
+    }
+
+    /// The key that will.
+    #[must_use]
+    pub fn next(&self) -> Option<&SealedKey> {
+        self.keys.iter().find(|stored| stored.key.is_next())
+    }
+}
+
+/// A key pair that was made a moment ago.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The thumbprint.
     pub kid: String,
-    /// The `alg` of the tokens that it signs.
-    pub algorithm: String,
+    /// How it signs.
+    pub algorithm: Algorithm,
     /// The public half.
     pub public_key: Vec<u8>,
     /// The private half, sealed.
     pub sealed_private: Vec<u8>,
 }
 
-/// The key that signs.
+const NEXT: &str = "next";
+const ACTIVE: &str = "active";
+const RETIRING: &str = "retiring";
+const GONE: &str = "gone";
+
+statement! {
+    /// Not one of a call's statements, which its alias shows.
+    FindPublished(&()) -> (KeySql, Bytea, Nullable<Bytea>, Timestamptz) = |_it|
+        "SELECT kid, algorithm, state, created_at, activated_at, retired_at, expires_at, dropped, \
+         sealed_private, sealed_public, now() \
+         FROM signing_keys AS published WHERE state <> 'gone' ORDER BY created_at, kid"
+}
+
+/// The keys that are not gone, oldest first.
 ///
 /// # Errors
 ///
-/// When the database cannot be asked.
-pub async fn find_active(conn: &mut AsyncPgConnection) -> Result<Option<SealedKey>, Error> {
-    Ok(dsl::signing_keys
-        .filter(dsl::state.eq(ACTIVE))
+/// When the database cannot be asked or a row cannot be.
+pub async fn find_published(conn: &mut AsyncPgConnection) -> Result<Published, Error> {
+    type Row = (KeyRow, Vec<u8>, Option<Vec<u8>>, OffsetDateTime);
+    let rows: Vec<Row> = FindPublished(&()).load(conn).await?;
+    let now = rows
+        .as_slice()
+        .first()
+        .map_or(OffsetDateTime::UNIX_EPOCH, |(.., now)| *now);
+    let keys = rows
+        .into_iter()
+        .map(|(row, private, public, _)| row.with_half(private, public));
+    Ok(Published {
+        keys: keys.collect::<Result<_, _>>()?,
+        now,
+    })
+}
+
+/// Every key there ever was, newest first.
+///
+/// # Errors
+///
+/// When the database cannot be asked or a row cannot be.
+pub async fn list(conn: &mut AsyncPgConnection) -> Result<Vec<SigningKey>, Error> {
+    let rows: Vec<KeyRow> = dsl::signing_keys
         .select((
             dsl::kid,
             dsl::algorithm,
-            dsl::public_key,
-            dsl::sealed_private,
+            dsl::state,
+            dsl::created_at,
+            dsl::activated_at,
+            dsl::retired_at,
+            dsl::expires_at,
+            dsl::dropped,
         ))
-        .first(conn)
-        .await
-        .optional()?)
+        .order((dsl::created_at.desc(), dsl::kid.desc()))
+        .load(conn)
+        .await?;
+    rows.into_iter().map(SigningKey::try_from).collect()
+}
+
+struct Binds<'a> {
+    key: &'a NewKey,
+    algorithm: &'static str,
+    state: &'static str,
+}
+
+statement! {
+    /// A key of that state which is there already, or is being made, keeps this one out.
+    Insert(&Binds<'a>) -> Untyped = |it|
+        "INSERT INTO signing_keys (kid, algorithm, public_key, sealed_private, state, created_at, \
+         activated_at) SELECT ", [Text: it.key.kid], ", ", [Text: it.algorithm], ", ",
+        [Bytea: it.key.public_key], ", ", [Bytea: it.key.sealed_private], ", state, now(), \
+         CASE state WHEN 'active' THEN now() END FROM (VALUES (", [Text: it.state],
+        ")) AS made (state) ON CONFLICT DO NOTHING"
 }
 
 /// Makes `key` the one that signs, unless there is one; `false` then. However many
@@ -52,21 +153,31 @@ pub async fn find_active(conn: &mut AsyncPgConnection) -> Result<Option<SealedKe
 /// # Errors
 ///
 /// When the database cannot be asked.
-pub async fn insert_active_if_none(
+pub async fn insert_active(conn: &mut AsyncPgConnection, key: &NewKey) -> Result<bool, Error> {
+    insert(conn, key, ACTIVE).await
+}
+
+/// Makes `key` the next one, unless there is one; `false` then. However many replicas
+/// call it at once, one is told `true`.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn insert_next(conn: &mut AsyncPgConnection, key: &NewKey) -> Result<bool, Error> {
+    insert(conn, key, NEXT).await
+}
+
+async fn insert(
     conn: &mut AsyncPgConnection,
-    key: &SealedKey,
+    key: &NewKey,
+    state: &'static str,
 ) -> Result<bool, Error> {
-    let inserted = diesel::insert_into(signing_keys::table)
-        .values((
-            dsl::kid.eq(&key.kid),
-            dsl::algorithm.eq(&key.algorithm),
-            dsl::public_key.eq(&key.public_key),
-            dsl::sealed_private.eq(&key.sealed_private),
-            dsl::state.eq(ACTIVE),
-            dsl::created_at.eq(now.into_sql::<Timestamptz>()),
-        ))
-        .on_conflict_do_nothing()
-        .execute(conn)
-        .await?;
+    let algorithm = key.algorithm.as_str();
+    let binds = Binds {
+        key,
+        algorithm,
+        state,
+    };
+    let inserted = Insert(&binds).execute(conn).await?;
     Ok(inserted == 1)
 }

@@ -23,7 +23,7 @@ const CALLERS: [&str; 7] = [
 
 /// What each caller is told, in the order of [`CALLERS`]; `answer` says what the
 /// words stand for.
-const MATRIX: [(&str, [&str; 7]); 18] = [
+const MATRIX: [(&str, [&str; 7]); 24] = [
     ("Auth/Register", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
     (
         "Auth/Authenticate",
@@ -48,6 +48,8 @@ const MATRIX: [(&str, [&str; 7]); 18] = [
         "Auth/RevokeMySession",
         ["token", "ok", "none", "none", "ended", "none", "ended"],
     ),
+    ("KeyAdmin/ListSigningKeys", ADMINS_ONLY),
+    ("KeyAdmin/RotateSigningKey", ADMINS_ONLY),
     ("SessionAdmin/ListSessions", ADMINS_ONLY),
     ("SessionAdmin/GetSession", ADMINS_ONLY),
     ("SessionAdmin/RevokeSession", ADMINS_ONLY),
@@ -58,6 +60,17 @@ const MATRIX: [(&str, [&str; 7]); 18] = [
     ("UserAdmin/UpdateUser", ADMINS_ONLY),
     ("UserAdmin/SetPassword", ADMINS_ONLY),
     ("UserAdmin/DeleteUser", ADMINS_ONLY),
+    (
+        "Verification/GetJwks",
+        ["ok", "ok", "ok", "ok", "ok", "ok", "ok"],
+    ),
+    ("Verification/Introspect", SERVICES_ONLY),
+    ("Verification/WatchRevocations", SERVICES_ONLY),
+];
+
+/// An operator is as good as a service.
+const SERVICES_ONLY: [&str; 7] = [
+    "token", "service", "service", "ok", "ended", "service", "ended",
 ];
 
 const ADMINS_ONLY: [&str; 7] = ["token", "admin", "admin", "ok", "ended", "admin", "ended"];
@@ -68,6 +81,7 @@ fn answer(result: &Result<Vec<u8>, Status>) -> &'static str {
         (Code::Unauthenticated, "ACCESS_TOKEN_INVALID") => "token",
         (Code::Unauthenticated, "SESSION_ENDED") => "ended",
         (Code::PermissionDenied, "ADMIN_REQUIRED") => "admin",
+        (Code::PermissionDenied, "SERVICE_REQUIRED") => "service",
         (Code::NotFound, "SESSION_NOT_FOUND") => "none",
         _ => panic!("no cell has this: {status:?}"),
     }
@@ -88,6 +102,8 @@ async fn every_caller_is_told_what_its_cell_says_and_a_refused_one_changes_nothi
     let callers = Callers::gather(&it).await;
     for (rpc, cells) in MATRIX {
         let owner = it.subject_with_watch(&fresh_login(), &[]).await;
+        // So that there is a key to rotate to.
+        it.database.age_keys("next", "1 hour").await;
         let mut cells: Vec<_> = CALLERS.into_iter().zip(cells).collect();
         // Those who are refused come first, while there is something to be refused.
         cells.sort_by_key(|(_, expected)| *expected == "ok");

@@ -16,9 +16,10 @@ use crate::harness::{
 use limits::LIMITS;
 
 /// Fields that nothing can be wrong with, and why.
-const WITHOUT_LIMITS: [(&str, &str); 6] = [
+const WITHOUT_LIMITS: [(&str, &str); 7] = [
     ("Auth/Authenticate", "binding.user_agent"),
     ("SessionAdmin/ListSessions", "filter.include_ended"),
+    ("KeyAdmin/RotateSigningKey", "emergency"),
     ("UserAdmin/UpdateUser", "user.disabled"),
     // What no mask can name is never looked at.
     ("UserAdmin/UpdateUser", "user.login"),
@@ -112,6 +113,9 @@ async fn all_limits_broken_at_once_are_named_in_one_answer() {
             if !excludes(&rpc, path, &broken) {
                 broken.push((path, values().swap_remove(0)));
             }
+        }
+        if broken.is_empty() {
+            continue;
         }
         let changes: Vec<_> = broken.iter().map(|(path, value)| (*path, value)).collect();
         let status = world.refused(&rpc, world.request(&rpc, &changes)).await;

@@ -28,13 +28,16 @@ async fn say(arguments: &[&str], url: &str, input: &str) -> Said {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn help_of_every_command_reads_as_it_did() {
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 11] = [
         &[],
         &["serve"],
         &["dev"],
         &["migrate"],
         &["keys"],
         &["keys", "generate"],
+        &["keys", "list"],
+        &["keys", "rotate"],
+        &["keys", "reseal"],
         &["user"],
         &["user", "create"],
     ];

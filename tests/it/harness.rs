@@ -19,8 +19,9 @@ use rollcall::{
     identity::{Identity, MasterKey, NewUser},
     model::{ids::UserId, login::Login, password::Password, role::Roles},
     proto::v1::{
-        self, auth_client::AuthClient, session_admin_client::SessionAdminClient,
-        user_admin_client::UserAdminClient,
+        self, auth_client::AuthClient, key_admin_client::KeyAdminClient,
+        session_admin_client::SessionAdminClient, user_admin_client::UserAdminClient,
+        verification_client::VerificationClient,
     },
     server::Server,
 };
@@ -143,8 +144,16 @@ impl Replica {
         SessionAdminClient::new(self.channel.clone())
     }
 
+    pub fn key_admin(&self) -> KeyAdminClient<Channel> {
+        KeyAdminClient::new(self.channel.clone())
+    }
+
     pub fn user_admin(&self) -> UserAdminClient<Channel> {
         UserAdminClient::new(self.channel.clone())
+    }
+
+    pub fn verification(&self) -> VerificationClient<Channel> {
+        VerificationClient::new(self.channel.clone())
     }
 
     /// Creates a user whose password is [`PASSWORD`].
@@ -191,6 +200,12 @@ impl Replica {
     pub async fn admin(&self) -> SignedIn {
         self.create_user("operator", &["admin"]).await;
         self.sign_in("operator").await
+    }
+
+    /// Creates a service and signs in.
+    pub async fn service(&self) -> SignedIn {
+        self.create_user("orders", &["service"]).await;
+        self.sign_in("orders").await
     }
 
     /// Renews an access token.

@@ -8,10 +8,11 @@ use tonic_types::StatusExt;
 
 use crate::harness::{Harness, OwnCluster, Replica, reason, request_id};
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     "rollcall.v1.Auth",
     "rollcall.v1.SessionAdmin",
     "rollcall.v1.UserAdmin",
+    "rollcall.v1.KeyAdmin",
 ];
 
 async fn wait_for_all(server: &Replica, wanted: ServingStatus) {

@@ -12,6 +12,15 @@ const LAYERS: [&str; 6] = ["command", "server", "grpc", "identity", "store", "mo
 /// What no layer below the server may know.
 const ABOVE: [&str; 3] = ["config", "dev", "telemetry"];
 
+/// All of the client library that is not its own: what it shares with the server.
+const CLIENT_KNOWS: [&str; 5] = [
+    "client",
+    "error_chain",
+    "model::access_token",
+    "model::token_mode",
+    "proto",
+];
+
 /// What only some layers may know.
 const ONLY_IN: [(&str, &[&str]); 3] = [
     ("diesel", &["store"]),
@@ -60,6 +69,87 @@ fn each_library_stays_in_its_layer() {
             }
         }
     }
+}
+
+/// A client is on the other side of the wire.
+#[test]
+fn client_and_server_do_not_know_each_other() {
+    for layer in LAYERS.iter().filter(|layer| **layer != "command") {
+        for (file, text) in sources(layer) {
+            let imports = text.contains("crate::client") || grouped(&text, "client");
+            assert!(!imports, "{} imports client", file.display());
+        }
+    }
+    for (file, text) in sources("client") {
+        let foreign = imports(&text).into_iter().find(|path| {
+            !CLIENT_KNOWS
+                .iter()
+                .any(|known| path == known || path.starts_with(&format!("{known}::")))
+        });
+        assert_eq!(foreign, None, "{}", file.display());
+    }
+}
+
+/// Every path below `crate` that a text imports, with the groups of `use` written out.
+fn imports(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for part in text.split("crate::").skip(1) {
+        let end = if part.starts_with('{') {
+            part.find(';').unwrap_or(part.len())
+        } else {
+            let is_part = |c: char| c.is_alphanumeric() || "_:{".contains(c);
+            let end = part.find(|c| !is_part(c)).unwrap_or(part.len());
+            match part[..end].find('{') {
+                Some(_) => part.find(';').unwrap_or(part.len()),
+                None => end,
+            }
+        };
+        write_out("", &part[..end], &mut found);
+    }
+    found
+}
+
+/// Writes `a::{b, c::{d, e}}` out as `a::b`, `a::c::d` and `a::c::e`.
+fn write_out(prefix: &str, tree: &str, found: &mut Vec<String>) {
+    let Some((path, group)) = tree.split_once('{') else {
+        found.push(format!("{prefix}{}", tree.trim()));
+        return;
+    };
+    let prefix = format!("{prefix}{}", path.trim());
+    let group = group.trim_end().strip_suffix('}').unwrap_or(group);
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                write_out(&prefix, &group[start..at], found);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !group[start..].trim().is_empty() {
+        write_out(&prefix, &group[start..], found);
+    }
+}
+
+#[test]
+fn groups_of_imports_are_written_out() {
+    let text =
+        "use crate::{\n    model::{a, b::{c, d}},\n    proto,\n};\nlet x = crate::store::y();";
+    let expected = [
+        "model::a",
+        "model::b::c",
+        "model::b::d",
+        "proto",
+        "store::y",
+    ];
+    assert_eq!(imports(text), expected);
+    assert_eq!(
+        imports("use crate::model::{ids, user};"),
+        ["model::ids", "model::user"]
+    );
 }
 
 /// Whether `use crate::{ ... }` names `module` at its first level.

@@ -14,13 +14,13 @@ use crate::harness::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_servers_started_at_once_on_an_empty_database_share_one_key() {
+async fn eight_servers_started_at_once_on_an_empty_database_share_one_active_and_one_next_key() {
     let database = Database::create_empty().await;
     let replicas = join_all((0..8).map(|_| Replica::start(&database, &[]))).await;
-    let keys = database
-        .sql("SELECT kid FROM signing_keys WHERE state = 'active'")
-        .await;
-    assert_eq!(keys.len(), 1);
+    let states = "SELECT state FROM signing_keys ORDER BY state";
+    let states = database.sql(states).await;
+    let states: Vec<String> = states.iter().map(|row| row.get(0)).collect();
+    assert_eq!(states, ["active", "next"]);
 
     let first = &replicas[0];
     first.create_user("operator", &["admin"]).await;

@@ -6,10 +6,10 @@ use tokio_postgres::Client;
 
 use crate::harness::{Harness, SignedIn, good_request, rpcs};
 
-/// Not the server's pings, what sets up a connection, and what is asked once at the start:
-/// the keys, which are a handful.
+/// Not the server's pings and looks at revocations, what sets up a connection, and what is
+/// asked once at the start: the keys, which are a handful.
 const OF_CALLS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-     AND query !~ '^(SET |SELECT current_setting)' \
+     AND query !~ '^(SET |SELECT current_setting|WITH since AS|LISTEN|NOTIFY)' \
      AND query !~ 'pg_stat_statements|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
 
 /// The major version of Postgres whose plans the snapshot has.
@@ -23,6 +23,8 @@ async fn call_all(it: &Harness) -> Vec<(String, i64)> {
     for (number, (rpc, _)) in rpcs().into_iter().enumerate() {
         let subject = it.subject_with_watch(&format!("user{number}"), &[]).await;
         let message = good_request(&rpc, &subject);
+        // So that there is a key to rotate to.
+        it.database.age_keys("next", "1 hour").await;
         // What a user does for herself is done as her.
         let caller: &SignedIn = match rpc.split_once('/') {
             Some(("Auth", _)) => &subject.laptop,

@@ -157,6 +157,6 @@ pub async fn rotate(
 }
 
 /// A duration as Postgres counts it, in microseconds.
-pub(super) fn interval(duration: Duration) -> PgInterval {
+pub(in crate::store) fn interval(duration: Duration) -> PgInterval {
     PgInterval::from_microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }

@@ -104,7 +104,8 @@ statement! {
     Update(&Binds<'a>) -> UserSql = |it|
         "UPDATE users SET updated_at = now(), display_name = coalesce(",
         [Nullable<Text>: it.change.display_name], ", display_name), roles = coalesce(",
-        [Nullable<Array<Text>>: it.roles], ", roles), disabled_at = CASE coalesce(",
+        [Nullable<Array<Text>>: it.roles], ", roles), roles_changed_at = CASE WHEN ",
+        [Nullable<Array<Text>>: it.roles], " <> roles THEN now() ELSE roles_changed_at END, disabled_at = CASE coalesce(",
         [Nullable<Bool>: it.change.disabled],
         ", disabled_at IS NOT NULL) WHEN true THEN coalesce(disabled_at, now()) END \
          WHERE id = ", [SqlUuid: it.change.id.0], " RETURNING ", {COLUMNS}

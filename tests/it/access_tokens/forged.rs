@@ -48,7 +48,14 @@ impl World {
         present(&self.it, &untouched)
             .await
             .expect("only what is changed is refused");
-        let public = ["Register", "Authenticate", "Refresh", "Renew", "Logout"];
+        let public = [
+            "Register",
+            "Authenticate",
+            "Refresh",
+            "Renew",
+            "Logout",
+            "GetJwks",
+        ];
         let rpcs: Vec<_> = rpcs()
             .into_iter()
             .map(|(rpc, _)| (good_request(&rpc, &self.subject), rpc))

@@ -27,6 +27,8 @@ fn no_field_of_any_request_makes_a_call_fail_by_the_servers_fault() {
     };
     for (rpc, _) in rpcs() {
         let strategy = (any::<bool>(), changes(&rpc, &world));
+        // The token from before may be one of a key that was dropped.
+        let admin = runtime.block_on(world.it.sign_in("operator"));
         let run = TestRunner::new(config.clone()).run(&strategy, |(begin_good, changes)| {
             let mut message = Vec::new();
             if begin_good {
@@ -35,7 +37,7 @@ fn no_field_of_any_request_makes_a_call_fail_by_the_servers_fault() {
             for (path, value) in &changes {
                 message.extend(set(&rpc, path, value));
             }
-            let token = Some(world.admin.access_token.as_str());
+            let token = Some(admin.access_token.as_str());
             let result = runtime.block_on(world.it.call(&rpc, message, token));
             let code = result.err().map_or(Code::Ok, |status| status.code());
             let to_blame = [
@@ -54,7 +56,11 @@ fn no_field_of_any_request_makes_a_call_fail_by_the_servers_fault() {
 }
 
 /// Some fields of a request, each set to anything that its type can hold.
-fn changes(rpc: &str, world: &World) -> impl Strategy<Value = Vec<(String, Value)>> + use<> {
+fn changes(rpc: &str, world: &World) -> BoxedStrategy<Vec<(String, Value)>> {
+    let known_fields = fields(rpc);
+    if known_fields.is_empty() {
+        return Just(Vec::new()).boxed();
+    }
     let subject = &world.subject;
     let known = vec![
         subject.login.clone(),
@@ -66,12 +72,12 @@ fn changes(rpc: &str, world: &World) -> impl Strategy<Value = Vec<(String, Value
         "roles".to_owned(),
         "disabled".to_owned(),
     ];
-    let field = select(fields(rpc));
+    let field = select(known_fields);
     let change = field.prop_flat_map(move |field| {
         let path = Just(field.path.clone());
         (path, value(&field, known.clone()))
     });
-    proptest::collection::vec(change, 0..6)
+    proptest::collection::vec(change, 0..6).boxed()
 }
 
 fn value(field: &Field, known: Vec<String>) -> BoxedStrategy<Value> {

@@ -93,6 +93,8 @@ pub(super) const LIMITS: &[Limit] = &[
     ("UserAdmin/SetPassword", "user_id", ids),
     ("UserAdmin/SetPassword", "new_password", short_passwords),
     ("UserAdmin/DeleteUser", "user_id", ids),
+    ("Verification/Introspect", "token", access_tokens),
+    ("Verification/WatchRevocations", "cursor", cursors),
 ];
 
 fn new_logins() -> Vec<Value> {
@@ -208,6 +210,10 @@ fn refresh_tokens() -> Vec<Value> {
 
 fn access_tokens() -> Vec<Value> {
     vec!["".into(), "a".repeat(8 * 1024 + 1).into()]
+}
+
+fn cursors() -> Vec<Value> {
+    texts(&["x", "AAAA", "AgAAAAAAAAAA", "é", "AQAAAAAAAAAAAA"])
 }
 
 fn enums() -> Vec<Value> {

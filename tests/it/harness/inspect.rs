@@ -67,6 +67,17 @@ impl Database {
         assert_eq!(updated.expect("updates"), 1);
     }
 
+    /// Makes the signing keys in a state `by` older.
+    pub async fn age_keys(&self, state: &str, by: &str) {
+        self.sql(&format!(
+            "UPDATE signing_keys SET created_at = created_at - interval '{by}', \
+             activated_at = activated_at - interval '{by}', \
+             retired_at = retired_at - interval '{by}', \
+             expires_at = expires_at - interval '{by}' WHERE state = '{state}'"
+        ))
+        .await;
+    }
+
     /// Everything that the service keeps, as one text.
     pub async fn contents(&self) -> String {
         let tables = [
@@ -75,6 +86,7 @@ impl Database {
             "sessions",
             "audit_events",
             "signing_keys",
+            "superseded_tokens",
         ];
         let rows = tables.map(|table| format!("SELECT '{table}' || t::text AS r FROM {table} t"));
         let rows = rows.join(" UNION ALL ");
@@ -84,15 +96,15 @@ impl Database {
         .await
     }
 
-    /// How many statements calls have sent to this database: not the server's pings,
-    /// and not what sets up a connection.
+    /// How many statements calls have sent to this database: not the server's pings and
+    /// looks at its keys and at revocations, and not what sets up a connection.
     pub async fn statements(&self) -> i64 {
         let rows = self
             .sql(
                 "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
                  JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
-                 AND s.query !~ '^(SET |SELECT current_setting)' \
-                 AND s.query !~ 'pg_stat_statements|pg_type'",
+                 AND s.query !~ '^(SET |SELECT current_setting|WITH since AS|LISTEN|NOTIFY)' \
+                 AND s.query !~ 'pg_stat_statements|pg_type|signing_keys AS published'",
             )
             .await;
         rows[0].get(0)

@@ -17,7 +17,8 @@ use prost::{
 use super::Replica;
 
 impl Replica {
-    /// Calls `SERVICE/METHOD` of the package with an encoded message.
+    /// Calls `SERVICE/METHOD` of the package with an encoded message, and answers the
+    /// reply, or the first of a stream.
     pub async fn call(
         &self,
         rpc: &str,
@@ -32,8 +33,9 @@ impl Replica {
         let path = format!("/rollcall.v1.{rpc}").parse().expect("a path");
         let mut client = Grpc::new(self.channel.clone());
         client.ready().await.expect("the channel is open");
-        let reply = client.unary(request, path, Bytes).await?;
-        Ok(reply.into_inner())
+        let replies = client.server_streaming(request, path, Bytes).await?;
+        let reply = replies.into_inner().message().await?;
+        Ok(reply.expect("a reply"))
     }
 }
 

@@ -69,6 +69,9 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
         "Auth/ChangePassword" => change_password().encode_to_vec(),
         "Auth/ListMySessions" => v1::ListMySessionsRequest::default().encode_to_vec(),
         "Auth/RevokeMySession" => v1::RevokeMySessionRequest { session_id }.encode_to_vec(),
+        "KeyAdmin/ListSigningKeys" => v1::ListSigningKeysRequest {}.encode_to_vec(),
+        // Fulfilled where the next key has been published for its lead.
+        "KeyAdmin/RotateSigningKey" => v1::RotateSigningKeyRequest::default().encode_to_vec(),
         "SessionAdmin/ListSessions" => v1::ListSessionsRequest::default().encode_to_vec(),
         "SessionAdmin/GetSession" => v1::GetSessionRequest { session_id }.encode_to_vec(),
         "SessionAdmin/RevokeSession" => v1::RevokeSessionRequest { session_id }.encode_to_vec(),
@@ -90,6 +93,12 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
         }
         .encode_to_vec(),
         "UserAdmin/DeleteUser" => v1::DeleteUserRequest { user_id }.encode_to_vec(),
+        "Verification/GetJwks" => v1::GetJwksRequest {}.encode_to_vec(),
+        "Verification/Introspect" => v1::IntrospectRequest {
+            token: subject.phone.access_token.clone(),
+        }
+        .encode_to_vec(),
+        "Verification/WatchRevocations" => v1::WatchRevocationsRequest::default().encode_to_vec(),
         other => panic!("{other} has no good request: add one"),
     }
 }

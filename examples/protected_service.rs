@@ -1,0 +1,40 @@
+//! A tonic service that takes only callers whom Rollcall knows, and asks nobody while they
+//! wait. Its service is the standard health check, so that it needs no proto of its own.
+//!
+//! ```text
+//! rollcall dev                        # in another terminal; shows a service account
+//! ROLLCALL_LOGIN=... ROLLCALL_PASSWORD=... cargo run --example protected_service
+//! grpcurl -plaintext -H "authorization: Bearer $TOKEN" \
+//!     127.0.0.1:50052 grpc.health.v1.Health/Check
+//! ```
+
+use std::{env, error::Error};
+
+use rollcall::client::{Verifier, VerifyLayer};
+use tonic::transport::Server;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (_reporter, service) = tonic_health::server::health_reporter();
+
+    let verifier = Verifier::builder(setting("ROLLCALL_URL", "http://127.0.0.1:50051"))
+        .issuer(setting("ROLLCALL_ISSUER", "http://127.0.0.1:50051"))
+        .audience(setting("ROLLCALL_AUDIENCE", "rollcall"))
+        .sign_in(
+            &env::var("ROLLCALL_LOGIN")?,
+            &env::var("ROLLCALL_PASSWORD")?,
+        )
+        .connect()
+        .await?;
+    Server::builder()
+        .layer(VerifyLayer::new(verifier).renew_single_tokens())
+        .add_service(service)
+        .serve("127.0.0.1:50052".parse()?)
+        .await?;
+    Ok(())
+}
+
+/// What the environment says, or what suits `rollcall dev`.
+fn setting(name: &str, default: &str) -> String {
+    env::var(name).unwrap_or_else(|_| default.to_owned())
+}

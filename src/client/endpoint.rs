@@ -1,0 +1,38 @@
+//! Where Rollcall is, and the calls to it.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+/// How long to wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often to ask whether the other end of a silent connection is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long its answer may take.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An address that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("the address of Rollcall is not a URL such as `https://id.example.com:8443`")]
+pub struct AddressError(#[source] tonic::transport::Error);
+
+/// Makes an endpoint of a URL or of an endpoint. What breaks a connection is noticed on
+/// it: by pings while nothing is under way, and by a limit for connecting.
+pub(super) fn endpoint<D>(address: D) -> Result<Endpoint, AddressError>
+where
+    D: TryInto<Endpoint>,
+    D::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let endpoint = Endpoint::new(address).map_err(AddressError)?;
+    let connect_timeout = endpoint.get_connect_timeout().unwrap_or(CONNECT_TIMEOUT);
+    Ok(endpoint
+        .connect_timeout(connect_timeout)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true))
+}
+
+/// A connection that is made when it is needed, and again when it broke.
+pub(super) fn channel(endpoint: &Endpoint) -> Channel {
+    endpoint.connect_lazy()
+}

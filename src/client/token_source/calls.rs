@@ -1,0 +1,97 @@
+//! The calls that a source makes.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tonic::{Response, Status, transport::Channel};
+use zeroize::Zeroizing;
+
+use super::{TokenError, Tokens};
+use crate::proto::v1::{self, auth_client::AuthClient};
+
+/// How long a call may take. What it did after that is not known, and is asked again.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Who signs in.
+pub(super) struct Account {
+    login: String,
+    password: Zeroizing<String>,
+    device: v1::Device,
+}
+
+impl Account {
+    pub(super) fn new(login: &str, password: &str, device: v1::Device) -> Self {
+        Self {
+            login: login.to_owned(),
+            password: Zeroizing::new(password.to_owned()),
+            device,
+        }
+    }
+}
+
+pub(super) struct Calls(AuthClient<Channel>);
+
+impl Calls {
+    pub(super) fn new(channel: Channel) -> Self {
+        Self(AuthClient::new(channel))
+    }
+
+    /// Refreshes: the same request, whoever sends it.
+    pub(super) async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, TokenError> {
+        let request = v1::RefreshRequest {
+            refresh_token: tokens.refresh_token.to_string(),
+            request_id: tokens
+                .request_id
+                .as_ref()
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
+            ..v1::RefreshRequest::default()
+        };
+        let mut auth = self.0.clone();
+        let reply = in_time(auth.refresh(request)).await;
+        tokens_of(reply.map_err(TokenError::of)?.tokens, tokens.begun_at)
+    }
+
+    pub(super) async fn authenticate(
+        &self,
+        account: &Account,
+    ) -> Result<v1::TokenPair, TokenError> {
+        let request = v1::AuthenticateRequest {
+            login: account.login.clone(),
+            password: account.password.to_string(),
+            device: Some(account.device.clone()),
+            ..v1::AuthenticateRequest::default()
+        };
+        let mut auth = self.0.clone();
+        let reply = in_time(auth.authenticate(request)).await;
+        let reply = reply.map_err(|status| TokenError::of_sign_in(status, &account.login))?;
+        Ok(reply.tokens.unwrap_or_default())
+    }
+
+    pub(super) async fn log_out(&self, tokens: &Tokens) -> Result<(), TokenError> {
+        let request = v1::LogoutRequest {
+            refresh_token: tokens.refresh_token.to_string(),
+        };
+        let mut auth = self.0.clone();
+        in_time(auth.logout(request))
+            .await
+            .map_err(TokenError::of)?;
+        Ok(())
+    }
+}
+
+/// The tokens of an answer, or why it is none.
+pub(super) fn tokens_of(pair: Option<v1::TokenPair>, asked_at: i64) -> Result<Tokens, TokenError> {
+    pair.and_then(|pair| Tokens::new(pair, asked_at))
+        .ok_or_else(|| {
+            let status = Status::failed_precondition("there is no pair of tokens");
+            TokenError::Refused(Box::new(status))
+        })
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Status> {
+    match timeout(CALL_TIMEOUT, call).await {
+        Ok(reply) => Ok(reply?.into_inner()),
+        Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+    }
+}

@@ -1,0 +1,179 @@
+//! Tokens in a file.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    Tokens,
+    store::{Change, Store},
+};
+
+/// The layout of the file.
+const VERSION: u32 = 1;
+
+/// Keeps the tokens in a file that only its owner can read, and that survives a crash at
+/// any moment: it is written beside, synced and renamed. Processes that share it take
+/// turns by a lock on `NAME.lock`. A file that is not one of these is an error, and is
+/// never overwritten.
+#[derive(Debug)]
+pub struct FileStore {
+    path: PathBuf,
+}
+
+impl FileStore {
+    /// Keeps the tokens in the file at `path`, whose folder exists. The file need not.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The path with something after its name.
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = OsString::from(&self.path);
+        path.push(suffix);
+        path.into()
+    }
+
+    fn try_update(&self, change: Change) -> io::Result<Option<Tokens>> {
+        let lock = private().create(true).open(self.beside(".lock"))?;
+        lock.lock()?;
+        let before = self.read()?;
+        let after = change(before.clone());
+        if after != before {
+            match &after {
+                Some(tokens) => self.write(tokens)?,
+                None => fs::remove_file(&self.path)?,
+            }
+            sync_folder(&self.path)?;
+        }
+        Ok(after)
+    }
+
+    fn read(&self) -> io::Result<Option<Tokens>> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let file: OnDisk = serde_json::from_slice(&bytes).map_err(|_| corrupt())?;
+        if file.version != VERSION {
+            return Err(corrupt());
+        }
+        Ok(Some(file.into()))
+    }
+
+    fn write(&self, tokens: &Tokens) -> io::Result<()> {
+        let text = Zeroizing::new(serde_json::to_vec(&OnDisk::from(tokens))?);
+        let path = self.beside(".new");
+        // One that a crash left behind may have other permissions.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = private().create_new(true).open(&path)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&path, &self.path)
+    }
+}
+
+impl Store for FileStore {
+    fn update(&self, change: Change) -> io::Result<Option<Tokens>> {
+        self.try_update(change).map_err(|error| {
+            let path = self.path.display();
+            io::Error::new(error.kind(), format!("the tokens in {path}: {error}"))
+        })
+    }
+}
+
+fn corrupt() -> io::Error {
+    let text = "the file holds no tokens of this version; it is left as it is: remove it to \
+                sign in again";
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Options for a file that only its owner can read and write.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes a rename durable. Only unix lets a folder be synced, and there it must be.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The file, in JSON.
+#[derive(Serialize, Deserialize)]
+struct OnDisk {
+    version: u32,
+    access_token: Secret,
+    refresh_token: Secret,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request_id: Option<Secret>,
+    lifetime: u64,
+    asked_at: i64,
+    #[serde(default)]
+    begun_at: i64,
+}
+
+/// A text that is wiped when it is dropped.
+#[derive(Serialize, Deserialize)]
+#[serde(from = "String")]
+struct Secret(#[serde(serialize_with = "expose")] Zeroizing<String>);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+fn expose<S: serde::Serializer>(text: &Zeroizing<String>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text)
+}
+
+impl From<&Tokens> for OnDisk {
+    fn from(tokens: &Tokens) -> Self {
+        Self {
+            version: VERSION,
+            access_token: Secret(tokens.access_token.clone()),
+            refresh_token: Secret(tokens.refresh_token.clone()),
+            request_id: tokens.request_id.clone().map(Secret),
+            lifetime: tokens.lifetime,
+            asked_at: tokens.asked_at,
+            begun_at: tokens.begun_at,
+        }
+    }
+}
+
+impl From<OnDisk> for Tokens {
+    fn from(file: OnDisk) -> Self {
+        Self {
+            access_token: file.access_token.0,
+            refresh_token: file.refresh_token.0,
+            request_id: file.request_id.map(|id| id.0),
+            lifetime: file.lifetime,
+            asked_at: file.asked_at,
+            begun_at: file.begun_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! The service `KeyAdmin`.
+
+use tonic::{Request, Response, Status};
+
+use super::{caller::bearer, convert};
+use crate::{
+    identity::Identity,
+    proto::v1::{self, key_admin_server::KeyAdmin},
+};
+
+/// Serves `KeyAdmin`.
+#[derive(Clone, Debug)]
+pub struct KeyAdminService {
+    identity: Identity,
+}
+
+impl KeyAdminService {
+    /// The service over the flows.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self { identity }
+    }
+}
+
+#[tonic::async_trait]
+impl KeyAdmin for KeyAdminService {
+    async fn list_signing_keys(
+        &self,
+        request: Request<v1::ListSigningKeysRequest>,
+    ) -> Result<Response<v1::ListSigningKeysResponse>, Status> {
+        self.identity.admin(bearer(request.metadata())?).await?;
+        let keys = self.identity.list_signing_keys().await?;
+        Ok(Response::new(v1::ListSigningKeysResponse {
+            signing_keys: keys.into_iter().map(convert::signing_key).collect(),
+        }))
+    }
+
+    async fn rotate_signing_key(
+        &self,
+        request: Request<v1::RotateSigningKeyRequest>,
+    ) -> Result<Response<v1::RotateSigningKeyResponse>, Status> {
+        self.identity.admin(bearer(request.metadata())?).await?;
+        let active = if request.get_ref().emergency {
+            self.identity.rotate_signing_key_in_emergency().await?
+        } else {
+            self.identity.rotate_signing_key().await?
+        };
+        Ok(Response::new(v1::RotateSigningKeyResponse {
+            signing_key: Some(convert::signing_key(active)),
+        }))
+    }
+}

@@ -1,0 +1,246 @@
+//! What was told, for as long as it matters.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+
+use crate::model::{
+    ids::{SessionId, UserId},
+    revocation::{Revocation, Revoked},
+};
+
+/// The most revocations in one message.
+const PART: usize = 1_000;
+
+/// Revocations that fit into one message.
+pub(super) type Part = Arc<[Revocation]>;
+
+/// The revocations that were told, in parts of the size of a message.
+pub(super) struct Past {
+    retention: Duration,
+    now: Option<OffsetDateTime>,
+    parts: VecDeque<Part>,
+    /// When each was last told to have happened: a look finds most of them again.
+    known: HashMap<Key, OffsetDateTime>,
+}
+
+/// What a later revocation of the same replaces.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Session(SessionId),
+    Roles(UserId),
+    Superseded(SessionId),
+    Key(String),
+}
+
+impl From<&Revoked> for Key {
+    fn from(revoked: &Revoked) -> Self {
+        match revoked {
+            Revoked::Session { session_id, .. } => Self::Session(*session_id),
+            Revoked::Roles { user_id, .. } => Self::Roles(*user_id),
+            Revoked::Superseded { session_id, .. } => Self::Superseded(*session_id),
+            Revoked::Key { kid } => Self::Key(kid.clone()),
+        }
+    }
+}
+
+/// What a subscriber begins with.
+pub(super) struct Snapshot {
+    pub(super) parts: Vec<Part>,
+    /// Whether it is everything that is kept.
+    pub(super) whole: bool,
+    /// The time up to which it is complete.
+    pub(super) now: OffsetDateTime,
+}
+
+impl Past {
+    pub(super) fn new(retention: Duration) -> Self {
+        Self {
+            retention,
+            now: None,
+            parts: VecDeque::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// The time of the last look; `None` before the first.
+    pub(super) fn now(&self) -> Option<OffsetDateTime> {
+        self.now
+    }
+
+    /// Takes what a look found, forgets what no longer matters, and answers what is new,
+    /// in parts.
+    pub(super) fn add(&mut self, now: OffsetDateTime, found: Vec<Revocation>) -> Vec<Part> {
+        self.now = Some(now);
+        self.forget(now);
+        let mut new: Vec<Revocation> = found;
+        new.retain(|revocation| {
+            let key = Key::from(&revocation.revoked);
+            self.known.get(&key) != Some(&revocation.at)
+        });
+        new.sort_by_key(|revocation| revocation.at);
+        for revocation in &new {
+            self.known
+                .insert(Key::from(&revocation.revoked), revocation.at);
+        }
+        let parts: Vec<Part> = new.chunks(PART).map(Part::from).collect();
+        for part in &parts {
+            self.keep(part);
+        }
+        parts
+    }
+
+    /// Keeps a part, together with the one before where both fit into one.
+    fn keep(&mut self, part: &Part) {
+        match self.parts.back_mut() {
+            Some(last) if last.len() + part.len() <= PART => {
+                *last = last.iter().chain(part.iter()).cloned().collect();
+            }
+            _ => self.parts.push_back(Arc::clone(part)),
+        }
+    }
+
+    /// Forgets parts all of which is older than the retention.
+    fn forget(&mut self, now: OffsetDateTime) {
+        let end = now - self.retention;
+        while let Some(part) = self.parts.front() {
+            if part.iter().any(|revocation| revocation.at > end) {
+                return;
+            }
+            for revocation in part.iter() {
+                let key = Key::from(&revocation.revoked);
+                if self.known.get(&key) == Some(&revocation.at) {
+                    self.known.remove(&key);
+                }
+            }
+            self.parts.pop_front();
+        }
+    }
+
+    /// What happened after `since`, or everything; `None` before the first look.
+    pub(super) fn since(&self, since: Option<OffsetDateTime>) -> Option<Snapshot> {
+        let now = self.now?;
+        let since = since.filter(|since| *since > now - self.retention);
+        let parts = match since {
+            None => self.parts.iter().cloned().collect(),
+            Some(since) => self
+                .parts
+                .iter()
+                .filter_map(|part| after(part, since))
+                .collect(),
+        };
+        Some(Snapshot {
+            parts,
+            whole: since.is_none(),
+            now,
+        })
+    }
+}
+
+/// What of a part happened after a time, if anything.
+fn after(part: &Part, since: OffsetDateTime) -> Option<Part> {
+    let later = |revocation: &&Revocation| revocation.at > since;
+    match part.iter().filter(later).count() {
+        0 => None,
+        all if all == part.len() => Some(Arc::clone(part)),
+        _ => Some(part.iter().filter(later).cloned().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::{Duration as Span, macros::datetime};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const START: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
+
+    fn at(second: i64) -> OffsetDateTime {
+        START + Span::seconds(second)
+    }
+
+    fn ended(number: u128, second: i64) -> Revocation {
+        Revocation {
+            at: at(second),
+            revoked: Revoked::Session {
+                session_id: SessionId(Uuid::from_u128(number)),
+                user_id: UserId(Uuid::nil()),
+            },
+        }
+    }
+
+    fn superseded(generation: u32, second: i64) -> Revocation {
+        Revocation {
+            at: at(second),
+            revoked: Revoked::Superseded {
+                session_id: SessionId(Uuid::nil()),
+                generation,
+            },
+        }
+    }
+
+    fn flat(parts: &[Part]) -> Vec<Revocation> {
+        parts.iter().flat_map(|part| part.iter().cloned()).collect()
+    }
+
+    #[test]
+    fn what_a_look_finds_again_is_told_once() {
+        let mut past = Past::new(Duration::from_secs(60));
+        assert_eq!(flat(&past.add(at(1), vec![ended(1, 0)])), [ended(1, 0)]);
+        // The second committed late: its time is before what was seen.
+        let found = vec![ended(1, 0), ended(2, -5)];
+        assert_eq!(flat(&past.add(at(2), found)), [ended(2, -5)]);
+        assert!(past.add(at(3), vec![ended(1, 0), ended(2, -5)]).is_empty());
+    }
+
+    #[test]
+    fn same_session_superseded_again_is_told_again() {
+        let mut past = Past::new(Duration::from_secs(60));
+        past.add(at(1), vec![superseded(1, 0)]);
+        let told = past.add(at(3), vec![superseded(2, 2)]);
+        assert_eq!(flat(&told), [superseded(2, 2)]);
+    }
+
+    #[test]
+    fn what_is_older_than_the_retention_is_forgotten() {
+        let mut past = Past::new(Duration::from_secs(60));
+        past.add(at(1), (0..2_500).map(|n| ended(n, 0)).collect());
+        past.add(at(50), vec![ended(9_999, 50)]);
+        assert_eq!(past.known.len(), 2_501);
+        past.add(at(61), Vec::new());
+        // The last part of the first look is kept with what came later.
+        assert!(past.known.len() <= 1_000);
+        past.add(at(111), Vec::new());
+        assert!(past.known.is_empty() && past.parts.is_empty());
+    }
+
+    #[test]
+    fn parts_hold_at_most_what_a_message_does_and_are_filled() {
+        let mut past = Past::new(Duration::from_secs(60));
+        for n in 0..1_500 {
+            past.add(at(1), vec![ended(n, 0)]);
+        }
+        let sizes: Vec<usize> = past.parts.iter().map(|part| part.len()).collect();
+        assert_eq!(sizes, [1_000, 500]);
+    }
+
+    #[test]
+    fn snapshot_since_a_time_has_everything_after_it() {
+        let mut past = Past::new(Duration::from_secs(60));
+        assert!(past.since(None).is_none());
+        past.add(at(1), (0..1_000).map(|n| ended(n, 0)).collect());
+        past.add(at(20), vec![ended(9_999, 20)]);
+        let some = past.since(Some(at(10))).unwrap();
+        assert!(!some.whole);
+        assert_eq!(flat(&some.parts), [ended(9_999, 20)]);
+        let all = past.since(None).unwrap();
+        assert!(all.whole);
+        assert_eq!(flat(&all.parts).len(), 1_001);
+        assert!(past.since(Some(at(-100))).unwrap().whole);
+    }
+}

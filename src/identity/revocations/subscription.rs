@@ -1,0 +1,91 @@
+//! One subscriber of the feed.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use time::OffsetDateTime;
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    broadcast::{self, error::RecvError},
+};
+
+use super::{
+    News,
+    past::{Part, Snapshot},
+};
+use crate::{identity::Error, model::revocation::Revocation};
+
+/// What a subscriber is told.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// Revocations. With the time up to which the subscriber then knows everything,
+    /// except within the snapshot and where more of the same look follows.
+    Revocations(Arc<[Revocation]>, Option<OffsetDateTime>),
+    /// The snapshot is complete up to this time.
+    SnapshotComplete {
+        /// Up to when.
+        time: OffsetDateTime,
+        /// Whether it had everything that is kept.
+        whole: bool,
+    },
+    /// Nothing happened up to this time.
+    Heartbeat(OffsetDateTime),
+}
+
+/// A place among the subscribers, until it is dropped.
+pub struct Subscription {
+    /// Parts to be given before anything else, and the message that goes with the end of
+    /// them.
+    parts: VecDeque<Part>,
+    last: Option<Message>,
+    news: broadcast::Receiver<News>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Subscription {
+    pub(super) fn new(
+        snapshot: Snapshot,
+        news: broadcast::Receiver<News>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            parts: snapshot.parts.into(),
+            last: Some(Message::SnapshotComplete {
+                time: snapshot.now,
+                whole: snapshot.whole,
+            }),
+            news,
+            _place: place,
+        }
+    }
+
+    /// The next message, which may be long in coming.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WatchLagged`] when the subscriber took too long over the earlier ones, and
+    /// [`Error::NotReady`] when this replica shuts down. There is nothing after an error.
+    pub async fn next(&mut self) -> Result<Message, Error> {
+        loop {
+            if let Some(part) = self.parts.pop_front() {
+                return Ok(Message::Revocations(part, None));
+            }
+            if let Some(message) = self.last.take() {
+                return Ok(message);
+            }
+            match self.news.recv().await {
+                Ok(News::Revocations(parts, time)) => self.queue(&parts, time),
+                Ok(News::Heartbeat(time)) => return Ok(Message::Heartbeat(time)),
+                Ok(News::Stopped) | Err(RecvError::Closed) => return Err(Error::NotReady),
+                Err(RecvError::Lagged(_)) => return Err(Error::WatchLagged),
+            }
+        }
+    }
+
+    /// The time goes with the last part: only then is everything up to it known.
+    fn queue(&mut self, parts: &[Part], time: OffsetDateTime) {
+        if let Some((last, parts)) = parts.split_last() {
+            self.parts.extend(parts.iter().cloned());
+            self.last = Some(Message::Revocations(Arc::clone(last), Some(time)));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! From one master key to another.
+
+use super::{ATTEMPTS, pair};
+use crate::{
+    identity::{Error, MasterKeys, master_keys::SealKeys},
+    store::{
+        Pool,
+        signing_keys::{SealedKey, find_published, reseal},
+    },
+};
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resealed {
+    /// How many keys are sealed under the first master key now, and were not before.
+    pub resealed: usize,
+    /// How many were already.
+    pub unchanged: usize,
+}
+
+/// Seals every signing key under the first of the master keys. Servers may run and rotate
+/// meanwhile.
+///
+/// # Errors
+///
+/// When none of the master keys opens a key, or the database cannot be asked. Keys that
+/// were resealed before that stay so.
+pub async fn reseal_signing_keys(pool: &Pool, master_keys: &MasterKeys) -> Result<Resealed, Error> {
+    let seal_keys = master_keys.seal_keys();
+    let mut resealed = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let keys = pool
+            .run(async |conn| find_published(conn).await)
+            .await?
+            .keys;
+        let mut settled = true;
+        for stored in &keys {
+            match reseal_one(pool, &seal_keys, stored).await? {
+                Some(true) => resealed.push(stored.key.kid.clone()),
+                Some(false) => {}
+                None => settled = false,
+            }
+        }
+        if settled {
+            let was_before = |stored: &&SealedKey| !resealed.contains(&stored.key.kid);
+            return Ok(Resealed {
+                unchanged: keys.iter().filter(was_before).count(),
+                resealed: resealed.len(),
+            });
+        }
+    }
+    Err(Error::Conflict)
+}
+
+/// Whether the key had to be resealed; `None` when it changed meanwhile.
+async fn reseal_one(
+    pool: &Pool,
+    seal_keys: &SealKeys,
+    stored: &SealedKey,
+) -> Result<Option<bool>, Error> {
+    let opened = seal_keys.open_key(stored)?;
+    if opened.by_first {
+        return Ok(Some(false));
+    }
+    let (kid, seen) = (&stored.key.kid, &stored.sealed);
+    let anew = seal_keys.seal(&pair::context_of(stored), &opened.secret)?;
+    let replace = async |conn: &mut _| reseal(conn, kid, seen, &anew).await;
+    Ok(pool.run(replace).await?.then_some(true))
+}

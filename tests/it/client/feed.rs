@@ -1,0 +1,268 @@
+//! A feed that breaks, lags, goes silent or says odd things, and what a verifier makes of
+//! its tokens meanwhile.
+
+use std::time::Duration;
+
+use rollcall::{
+    client::{Verifier, VerifyError, WhenStale},
+    proto::v1::{ErrorReason, IntrospectResponse},
+};
+use tonic::{Code, Status};
+
+use super::{
+    builder, connect, eventually,
+    fake::{Fake, now, refused},
+};
+
+/// From when on the feed is stale in these tests, where it is to become so.
+const SOON: Duration = Duration::from_millis(300);
+
+async fn with(fake: &Fake, when_stale: WhenStale) -> Verifier {
+    let builder = builder(fake).when_stale(when_stale).max_staleness(SOON);
+    builder.connect().await.expect("connects")
+}
+
+/// Waits until a verifier knows of a session that ended now.
+async fn catches_up(fake: &Fake, verifier: &Verifier) {
+    let token = fake.token(|_| {});
+    fake.feed().end_session(&token);
+    eventually("the feed is heard", || {
+        matches!(verifier.verify(&token), Err(VerifyError::SessionEnded))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feed_that_ends_is_opened_again_where_it_ended() {
+    let fake = Fake::start();
+    let verifier = connect(&fake).await;
+    catches_up(&fake, &verifier).await;
+    let missed = fake.token(|_| {});
+    {
+        let mut feed = fake.feed();
+        feed.streams.clear();
+        feed.end_session(&missed);
+    }
+    eventually("what was missed is known", || {
+        matches!(verifier.verify(&missed), Err(VerifyError::SessionEnded))
+    })
+    .await;
+    assert_eq!(fake.feed().cursors, ["", "1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feed_that_was_cut_off_for_lagging_is_opened_again_where_it_was() {
+    let fake = Fake::start();
+    let verifier = connect(&fake).await;
+    catches_up(&fake, &verifier).await;
+    for stream in fake.feed().streams.drain(..) {
+        let lagged = refused(Code::Aborted, ErrorReason::WatchLagged);
+        stream.send(Err(lagged)).expect("is open");
+    }
+    catches_up(&fake, &verifier).await;
+    assert_eq!(fake.feed().cursors, ["", "1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_was_killed_is_followed_again_when_it_is_back() {
+    let mut fake = Fake::start();
+    let verifier = connect(&fake).await;
+    fake.stop();
+    let missed = fake.token(|_| {});
+    fake.feed().end_session(&missed);
+    fake.resume();
+    eventually("what was missed is known", || {
+        matches!(verifier.verify(&missed), Err(VerifyError::SessionEnded))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_snapshot_replaces_what_was_known_and_a_resumed_one_adds() {
+    let fake = Fake::start();
+    let verifier = connect(&fake).await;
+    let token = fake.token(|_| {});
+    fake.feed().end_session(&token);
+    eventually("the session ends", || verifier.verify(&token).is_err()).await;
+    fake.feed().streams.clear();
+    catches_up(&fake, &verifier).await;
+    assert!(verifier.verify(&token).is_err());
+
+    {
+        let mut feed = fake.feed();
+        feed.resumes = false;
+        feed.past.clear();
+        feed.streams.clear();
+    }
+    eventually("what the server forgot is forgotten", || {
+        verifier.verify(&token).is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursor_that_the_server_does_not_know_is_given_up() {
+    let fake = Fake::start();
+    let verifier = connect(&fake).await;
+    catches_up(&fake, &verifier).await;
+    {
+        let mut feed = fake.feed();
+        let reason = ErrorReason::InvalidArgument;
+        feed.refusal = Some(refused(Code::InvalidArgument, reason));
+        feed.streams.clear();
+    }
+    eventually("the feed is opened anew", || {
+        let cursors = &fake.feed().cursors;
+        cursors.len() > 2 && cursors.last().is_some_and(String::is_empty)
+    })
+    .await;
+    fake.feed().refusal = None;
+    catches_up(&fake, &verifier).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_that_the_feed_is_refused_with_is_replaced() {
+    let fake = Fake::start();
+    let verifier = connect(&fake).await;
+    {
+        let mut feed = fake.feed();
+        let reason = ErrorReason::AccessTokenExpired;
+        feed.refusal = Some(refused(Code::Unauthenticated, reason));
+        feed.streams.clear();
+    }
+    eventually("the token is refreshed", || {
+        !fake.auth().refreshes.is_empty()
+    })
+    .await;
+    fake.feed().refusal = None;
+    catches_up(&fake, &verifier).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_feed_is_opened_again() {
+    let fake = Fake::start();
+    let verifier = with(&fake, WhenStale::Refuse).await;
+    fake.feed().silent = true;
+    eventually("the feed is opened again", || fake.feed().cursors.len() > 1).await;
+    fake.feed().silent = false;
+    catches_up(&fake, &verifier).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feed_whose_time_stands_still_is_stale_however_much_it_says() {
+    let fake = Fake::start();
+    let verifier = with(&fake, WhenStale::Refuse).await;
+    fake.feed().frozen = Some(now());
+    eventually("the feed is stale", || verifier.is_stale()).await;
+    assert_eq!(fake.feed().cursors.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_verifier_that_is_to_refuse_takes_nothing_until_it_hears_again() {
+    let fake = Fake::start();
+    let verifier = with(&fake, WhenStale::Refuse).await;
+    let token = fake.token(|_| {});
+    fake.feed().silent = true;
+    eventually("the feed is stale", || verifier.is_stale()).await;
+    assert!(matches!(
+        verifier.verify(&token),
+        Err(VerifyError::Stale(_))
+    ));
+    assert!(matches!(
+        verifier.check(&token).await,
+        Err(VerifyError::Stale(_))
+    ));
+    assert!(matches!(
+        verifier.verify("no token"),
+        Err(VerifyError::Invalid(_))
+    ));
+    fake.feed().silent = false;
+    eventually("it is heard again", || verifier.verify(&token).is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_verifier_that_is_to_allow_takes_good_tokens_and_no_others() {
+    let fake = Fake::start();
+    let verifier = with(&fake, WhenStale::AllowUntilExpiry).await;
+    let (good, ended) = (fake.token(|_| {}), fake.token(|_| {}));
+    fake.feed().end_session(&ended);
+    eventually("the session ends", || verifier.verify(&ended).is_err()).await;
+    fake.feed().silent = true;
+    eventually("the feed is stale", || verifier.is_stale()).await;
+    assert!(verifier.verify(&good).is_ok());
+    assert!(verifier.check(&good).await.is_ok());
+    assert!(matches!(
+        verifier.verify(&ended),
+        Err(VerifyError::SessionEnded)
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_verifier_that_is_to_ask_goes_by_the_answer() {
+    let mut fake = Fake::start();
+    let verifier = with(&fake, WhenStale::Introspect).await;
+    let token = fake.token(|_| {});
+    fake.feed().silent = true;
+    eventually("the feed is stale", || verifier.is_stale()).await;
+    assert!(matches!(
+        verifier.verify(&token),
+        Err(VerifyError::Stale(_))
+    ));
+
+    fake.feed().introspection = IntrospectResponse {
+        active: true,
+        roles: vec!["of this moment".to_owned()],
+        ..IntrospectResponse::default()
+    };
+    let claims = verifier.check(&token).await.expect("is active");
+    assert_eq!(claims.roles, ["of this moment"]);
+
+    fake.feed().introspection.active = false;
+    assert!(matches!(
+        verifier.check(&token).await,
+        Err(VerifyError::Inactive)
+    ));
+    assert!(verifier.check("no token").await.is_err());
+    assert_eq!(fake.feed().introspected, [token.clone(), token.clone()]);
+
+    fake.stop();
+    assert!(matches!(
+        verifier.check(&token).await,
+        Err(VerifyError::Unavailable(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fresh_verifier_never_asks() {
+    let fake = Fake::start();
+    let builder = builder(&fake).when_stale(WhenStale::Introspect);
+    let verifier = builder.connect().await.expect("connects");
+    verifier.check(&fake.token(|_| {})).await.expect("is good");
+    assert!(fake.feed().introspected.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn last_clone_ends_the_feed() {
+    let fake = Fake::start();
+    let verifier = connect(&fake).await;
+    let clone = verifier.clone();
+    drop(verifier);
+    catches_up(&fake, &clone).await;
+    assert_eq!(fake.feed().streams.len(), 1);
+    drop(clone);
+    eventually("the stream is closed", || fake.feed().streams.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_stay_in_use_while_they_cannot_be_fetched() {
+    let fake = Fake::start();
+    let verifier = connect(&fake).await;
+    fake.feed().keys_fail = true;
+    fake.feed().keys.clear();
+    for stream in &fake.feed().streams {
+        let odd = Status::internal("odd");
+        let _ = stream.send(Err(odd));
+    }
+    catches_up(&fake, &verifier).await;
+    verifier.check(&fake.token(|_| {})).await.expect("is good");
+}

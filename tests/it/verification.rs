@@ -1,0 +1,5 @@
+//! What services ask, and are told, about tokens.
+
+mod introspect;
+mod watch;
+mod well_known;
