@@ -156,7 +156,9 @@ const CROWD: &str = "
              '', now() + interval '1 day', CASE WHEN n % 5 = 0 THEN now() END,
              CASE WHEN n % 5 = 0 THEN 'LOGGED_OUT' END
       FROM generate_series(1, 20000) AS n;
-    ANALYZE users, user_logins, sessions";
+    INSERT INTO superseded_tokens (user_id, session_id, generation, superseded_at)
+      SELECT user_id, id, 1, now() FROM sessions;
+    ANALYZE users, user_logins, sessions, superseded_tokens";
 
 /// Every statement that calls have sent, in the order of their texts.
 async fn statements(client: &Client) -> Vec<String> {
