@@ -19,7 +19,6 @@ pub mod revocation;
 pub mod role;
 #[cfg(feature = "server")]
 pub mod session;
-pub mod token_mode;
 #[cfg(feature = "server")]
 pub mod signing_key;
 pub mod token_mode;
