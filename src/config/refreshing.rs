@@ -18,12 +18,13 @@ pub struct RefreshOptions {
     )]
     pub refresh_min_interval: Duration,
 
-    /// Whether a session's earlier access tokens hold until they expire, or are refused
-    /// once it was refreshed.
+    /// Whether a session's earlier access tokens hold until they expire (allow), or are
+    /// refused once it was refreshed (deny).
     #[arg(
         long,
         env = "ROLLCALL_SUPERSEDED_ACCESS_TOKENS",
         value_enum,
+        hide_possible_values = true,
         default_value = "allow",
         value_name = "RULE"
     )]

@@ -16,7 +16,8 @@ use crate::harness::{
 use limits::LIMITS;
 
 /// Fields that nothing can be wrong with, and why.
-const WITHOUT_LIMITS: [(&str, &str); 6] = [
+const WITHOUT_LIMITS: [(&str, &str); 7] = [
+    ("Auth/Authenticate", "binding.user_agent"),
     ("SessionAdmin/ListSessions", "filter.include_ended"),
     ("KeyAdmin/RotateSigningKey", "emergency"),
     ("UserAdmin/UpdateUser", "user.disabled"),
@@ -37,7 +38,7 @@ impl World {
     async fn new() -> Self {
         let it = Harness::with(&["--registration"]).await;
         let admin = it.admin().await;
-        let subject = it.subject("ana", &[]).await;
+        let subject = it.subject_with_watch("ana", &[]).await;
         Self { it, admin, subject }
     }
 
@@ -137,6 +138,7 @@ async fn requests_without_a_field_that_is_required_name_it() {
         ("Auth/Register", &["login", "password"][..]),
         ("Auth/Authenticate", &["login", "device"]),
         ("Auth/Refresh", &["refresh_token"]),
+        ("Auth/Renew", &["access_token"]),
         ("Auth/Logout", &["refresh_token"]),
         ("Auth/ChangePassword", &["new_password"]),
         ("Auth/RevokeMySession", &["session_id"]),

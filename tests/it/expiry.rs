@@ -137,6 +137,9 @@ async fn rotation_and_state_turn_exactly_at_the_limits() {
             user_agent: String::new(),
             ip_address: None,
         },
+        min_interval: None,
+        supersedes: false,
+        noted: None,
     };
     let mut conn = it.identity.pool().get().await.expect("a connection");
     for (idle, absolute, lives) in [

@@ -179,6 +179,19 @@ impl Replica {
             device: Some(device),
             ..v1::AuthenticateRequest::default()
         };
+        self.sign_in_as(request).await
+    }
+
+    /// Signs in as a client that holds one token.
+    pub async fn sign_in_single(&self, login: &str) -> SignedIn {
+        let request = v1::AuthenticateRequest {
+            token_mode: v1::TokenMode::Single.into(),
+            ..authenticate(login)
+        };
+        self.sign_in_as(request).await
+    }
+
+    pub async fn sign_in_as(&self, request: v1::AuthenticateRequest) -> SignedIn {
         let reply = self.auth().authenticate(request).await.expect("signs in");
         SignedIn::new(reply.into_inner())
     }
@@ -193,6 +206,16 @@ impl Replica {
     pub async fn service(&self) -> SignedIn {
         self.create_user("orders", &["service"]).await;
         self.sign_in("orders").await
+    }
+
+    /// Renews an access token.
+    pub async fn renew(&self, access_token: &str) -> Result<v1::RenewResponse, Status> {
+        let request = v1::RenewRequest {
+            access_token: access_token.to_owned(),
+            ..v1::RenewRequest::default()
+        };
+        let reply = self.auth().renew(request).await?;
+        Ok(reply.into_inner())
     }
 
     /// Refreshes with a `request_id`, or without where it is empty.
@@ -221,6 +244,8 @@ pub fn config(url: &str, options: &[&str]) -> Serve {
         ("--issuer", "https://id.test"),
         ("--max-connections", "8"),
         ("--drain-pause", "0s"),
+        // Most tests refresh faster than any client does.
+        ("--refresh-min-interval", "0s"),
     ];
     let mut arguments = vec!["rollcall", "serve"];
     for (option, value) in defaults {

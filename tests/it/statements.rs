@@ -21,7 +21,7 @@ async fn call_all(it: &Harness) -> Vec<(String, i64)> {
     let admin = it.admin().await;
     let mut counts = Vec::new();
     for (number, (rpc, _)) in rpcs().into_iter().enumerate() {
-        let subject = it.subject(&format!("user{number}"), &[]).await;
+        let subject = it.subject_with_watch(&format!("user{number}"), &[]).await;
         let message = good_request(&rpc, &subject);
         // So that there is a key to rotate to.
         it.database.age_keys("next", "1 hour").await;

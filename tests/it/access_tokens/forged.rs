@@ -23,19 +23,25 @@ pub(super) struct World {
     intruder: Mint,
 }
 
+/// An operator whose access token could be renewed by itself.
+async fn single_token_admin(it: &Harness) -> SignedIn {
+    it.create_user("operator", &["admin"]).await;
+    it.sign_in_single("operator").await
+}
+
 impl World {
     pub(super) async fn new() -> Self {
         let it = Harness::start().await;
         Self {
-            admin: it.admin().await,
-            subject: it.subject("ana", &[]).await,
+            admin: single_token_admin(&it).await,
+            subject: it.subject_with_watch("ana", &[]).await,
             mint: Mint::of(&it).await,
             intruder: Mint::generate(&it).await,
             it,
         }
     }
 
-    /// Asserts that every call that takes an access token refuses these, and that none
+    /// Asserts that every call that takes an access token, and Renew, refuses these, and that none
     /// of them is worth a statement.
     pub(super) async fn refuse(&self, corpus: Vec<Forged>) {
         let untouched = self.mint.with_claims(&self.admin, |_| {});
@@ -62,6 +68,11 @@ impl World {
                 let result = self.it.call(rpc, request.clone(), Some(&token)).await;
                 let refused = result.expect_err(&format!("{rpc} lets in {what}"));
                 assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID", "{rpc} of {what}");
+            }
+            if !token.is_empty() {
+                let refused = self.it.renew(&token).await;
+                let refused = refused.expect_err(&format!("Renew takes {what}"));
+                assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID", "Renew of {what}");
             }
         }
         assert_eq!(self.it.database.statements().await, before);

@@ -20,10 +20,20 @@ pub(super) const LIMITS: &[Limit] = &[
     ("Auth/Authenticate", "device.client_id", required_client_ids),
     ("Auth/Authenticate", "device.user_agent", user_agents),
     ("Auth/Authenticate", "device.ip_address", addresses),
+    ("Auth/Authenticate", "token_mode", enums),
+    (
+        "Auth/Authenticate",
+        "binding.ip_prefix_length",
+        prefix_lengths,
+    ),
+    ("Auth/Authenticate", "binding.reaction", required_enums),
     ("Auth/Refresh", "refresh_token", refresh_tokens),
     ("Auth/Refresh", "request_id", request_ids),
     ("Auth/Refresh", "user_agent", user_agents),
     ("Auth/Refresh", "ip_address", addresses),
+    ("Auth/Renew", "access_token", access_tokens),
+    ("Auth/Renew", "user_agent", user_agents),
+    ("Auth/Renew", "ip_address", addresses),
     ("Auth/Logout", "refresh_token", refresh_tokens),
     ("Auth/ChangePassword", "current_password", long_passwords),
     ("Auth/ChangePassword", "new_password", short_passwords),
@@ -199,11 +209,30 @@ fn refresh_tokens() -> Vec<Value> {
 }
 
 fn access_tokens() -> Vec<Value> {
-    vec!["".into(), "t".repeat(8 * 1024 + 1).into()]
+    vec!["".into(), "a".repeat(8 * 1024 + 1).into()]
 }
 
 fn cursors() -> Vec<Value> {
     texts(&["x", "AAAA", "AgAAAAAAAAAA", "é", "AQAAAAAAAAAAAA"])
+}
+
+fn enums() -> Vec<Value> {
+    [-1, 99, i32::MAX]
+        .map(|number| Value::Number(number.into()))
+        .to_vec()
+}
+
+fn required_enums() -> Vec<Value> {
+    let mut values = enums();
+    values.push(Value::Number(0));
+    values
+}
+
+/// Of an address of IPv4.
+fn prefix_lengths() -> Vec<Value> {
+    [33, 128, 256, 280, u32::MAX]
+        .map(|bits| Value::Number(bits.into()))
+        .to_vec()
 }
 
 fn request_ids() -> Vec<Value> {

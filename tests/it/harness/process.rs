@@ -79,6 +79,7 @@ impl Process {
             .env("ROLLCALL_MASTER_KEY", master_key())
             .env("ROLLCALL_ISSUER", "https://id.test")
             .env("ROLLCALL_DRAIN_PAUSE", "0s")
+            .env("ROLLCALL_REFRESH_MIN_INTERVAL", "0s")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

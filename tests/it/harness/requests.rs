@@ -9,7 +9,7 @@ use super::{Replica, SignedIn, device};
 /// A password that a user may change to.
 pub const NEXT_PASSWORD: &str = "copper-lagoon-thistle-58";
 
-/// A user whom requests are about, signed in on two devices.
+/// A user whom requests are about, signed in on two devices or three.
 #[derive(Clone, Debug)]
 pub struct Subject {
     pub login: String,
@@ -17,6 +17,8 @@ pub struct Subject {
     pub laptop: SignedIn,
     /// What is called for.
     pub phone: SignedIn,
+    /// What holds one token, where the user has such a thing.
+    pub watch: Option<SignedIn>,
 }
 
 impl Replica {
@@ -27,7 +29,15 @@ impl Replica {
             login: login.to_owned(),
             laptop: self.sign_in_on(login, device("laptop")).await,
             phone: self.sign_in_on(login, device("phone")).await,
+            watch: None,
         }
+    }
+
+    /// [`Replica::subject`] with a watch, for every RPC there is.
+    pub async fn subject_with_watch(&self, login: &str, roles: &[&str]) -> Subject {
+        let subject = self.subject(login, roles).await;
+        let watch = Some(self.sign_in_single(login).await);
+        Subject { watch, ..subject }
     }
 }
 
@@ -43,11 +53,16 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
     let refresh_token = subject.phone.refresh_token.clone();
     match rpc {
         "Auth/Register" => register().encode_to_vec(),
-        "Auth/Authenticate" => authenticate(&subject.login).encode_to_vec(),
+        "Auth/Authenticate" => bound(&subject.login).encode_to_vec(),
         "Auth/Refresh" => v1::RefreshRequest {
             refresh_token,
             request_id: format!("refresh-of-{session_id}"),
             ..v1::RefreshRequest::default()
+        }
+        .encode_to_vec(),
+        "Auth/Renew" => v1::RenewRequest {
+            access_token: watch(subject).access_token.clone(),
+            ..v1::RenewRequest::default()
         }
         .encode_to_vec(),
         "Auth/Logout" => v1::LogoutRequest { refresh_token }.encode_to_vec(),
@@ -111,6 +126,27 @@ pub fn authenticate(login: &str) -> v1::AuthenticateRequest {
         password: super::PASSWORD.to_owned(),
         device: Some(device("")),
         ..v1::AuthenticateRequest::default()
+    }
+}
+
+fn watch(subject: &Subject) -> &SignedIn {
+    subject.watch.as_ref().expect("a subject with a watch")
+}
+
+/// A sign-in that is bound to its user agent and address.
+pub fn bound(login: &str) -> v1::AuthenticateRequest {
+    v1::AuthenticateRequest {
+        device: Some(v1::Device {
+            user_agent: "test/1".to_owned(),
+            ip_address: "192.0.2.1".to_owned(),
+            ..device("")
+        }),
+        binding: Some(v1::SessionBinding {
+            user_agent: true,
+            ip_prefix_length: 24,
+            reaction: v1::BindingReaction::Refuse.into(),
+        }),
+        ..authenticate(login)
     }
 }
 
