@@ -27,6 +27,7 @@ use rollcall::{
         password::Password,
         role::Roles,
         session::{Device, Origin},
+        token_mode::TokenMode,
     },
     proto::v1::{RefreshRequest, auth_client::AuthClient},
     server::Server,
@@ -125,6 +126,8 @@ async fn sign_in_all(url: &str) -> Vec<BenchDevice> {
         &key,
         "--listen",
         "127.0.0.1:0",
+        "--refresh-min-interval",
+        "0s",
         "--issuer",
         "https://id.test",
     ];
@@ -186,6 +189,8 @@ fn sign_in(login: &str) -> SignIn {
                 ip_address: None,
             },
         },
+        token_mode: TokenMode::Pair,
+        binding: None,
     }
 }
 

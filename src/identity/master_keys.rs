@@ -160,10 +160,10 @@ mod tests {
     fn keys_are_separated_by_white_space_or_commas() {
         let [old, new] = texts();
         for text in [
-            format!("{old},{new}"),
-            format!("{old} {new}"),
-            format!("\n{old}\n{new}\n"),
-            format!(" {old} ,\t{new},"),
+            format!("{},{}", *old, *new),
+            format!("{} {}", *old, *new),
+            format!("\n{}\n{}\n", *old, *new),
+            format!(" {} ,\t{},", *old, *new),
         ] {
             let keys: MasterKeys = text.parse().unwrap();
             let found: Vec<_> = keys.iter().map(|key| key.expose().to_string()).collect();

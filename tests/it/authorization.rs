@@ -23,7 +23,7 @@ const CALLERS: [&str; 7] = [
 
 /// What each caller is told, in the order of [`CALLERS`]; `answer` says what the
 /// words stand for.
-const MATRIX: [(&str, [&str; 7]); 24] = [
+const MATRIX: [(&str, [&str; 7]); 23] = [
     ("Auth/Register", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
     (
         "Auth/Authenticate",
