@@ -20,6 +20,7 @@ mod layer;
 mod token_source;
 mod verifier;
 
+pub use endpoint::AddressError;
 pub use layer::{Origin, SUCCESSOR, Verify, VerifyLayer};
 pub use token_source::{
     AccessToken, Change, FileStore, MemoryStore, SignInAgain, Store, TokenError, TokenSource,

@@ -13,8 +13,16 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An address that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("the address of Rollcall is not a URL such as `https://id.example.com:8443`")]
-pub struct AddressError(#[source] tonic::transport::Error);
+pub enum AddressError {
+    /// It cannot be parsed, or there is no TLS for it.
+    #[error("the address of Rollcall is not a URL such as `https://id.example.com:8443`")]
+    Malformed(#[source] tonic::transport::Error),
+    /// It does not say how to connect.
+    #[error(
+        "the address `{0}` of Rollcall has no scheme: `https://{0}`, or `http://{0}` without TLS"
+    )]
+    NoScheme(String),
+}
 
 /// Makes an endpoint of a URL or of an endpoint. What breaks a connection is noticed on
 /// it: by pings while nothing is under way, and by a limit for connecting.
@@ -23,7 +31,11 @@ where
     D: TryInto<Endpoint>,
     D::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let endpoint = Endpoint::new(address).map_err(AddressError)?;
+    let endpoint = Endpoint::new(address).map_err(AddressError::Malformed)?;
+    if endpoint.uri().scheme().is_none() {
+        let address = endpoint.uri().to_string();
+        return Err(AddressError::NoScheme(address));
+    }
     let connect_timeout = endpoint.get_connect_timeout().unwrap_or(CONNECT_TIMEOUT);
     Ok(endpoint
         .connect_timeout(connect_timeout)

@@ -184,8 +184,7 @@ impl Rules {
         let token = match bearer::find(&parts.headers) {
             Bearer::Token(token) => token,
             Bearer::None if self.optional => return Ok(None),
-            Bearer::None => return Err(Refusal::NoToken),
-            Bearer::Malformed => return Err(Refusal::Malformed),
+            Bearer::None | Bearer::Malformed => return Err(Refusal::NoToken),
         };
         let admitted = match (self.verifier.check(token).await, &self.renewal) {
             (Ok(claims), _) => Admitted {

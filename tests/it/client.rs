@@ -4,6 +4,7 @@
 mod fake;
 mod feed;
 mod layer;
+mod real;
 mod renewal;
 mod token_source;
 mod verifier;

@@ -15,10 +15,8 @@ use crate::{
 
 /// Why a request is not let through.
 pub(super) enum Refusal {
-    /// It has no token.
+    /// It has no token, or something else in its place.
     NoToken,
-    /// What it has is none.
-    Malformed,
     /// Its token is not taken.
     Token(VerifyError),
     /// Its user lacks this role.
@@ -56,7 +54,7 @@ impl Refusal {
 
     fn status(&self) -> Status {
         match self {
-            Self::NoToken | Self::Malformed => answer::status(
+            Self::NoToken => answer::status(
                 Code::Unauthenticated,
                 ErrorReason::AccessTokenInvalid,
                 "a valid access token is required as `authorization: Bearer`",
@@ -104,11 +102,10 @@ impl Refusal {
     }
 
     /// What `WWW-Authenticate` says (RFC 6750 section 3.1): nothing but the scheme to one
-    /// who has not tried.
+    /// who has not tried, or in another scheme.
     fn challenge(&self, description: &str) -> String {
         let error = match self {
             Self::NoToken => return "Bearer".to_owned(),
-            Self::Malformed => "invalid_request",
             Self::Token(_) | Self::Renewal(_) => "invalid_token",
             Self::Role(_) => "insufficient_scope",
         };

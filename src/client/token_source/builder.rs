@@ -5,7 +5,11 @@ use std::sync::{Arc, Mutex, atomic::AtomicBool};
 use arc_swap::ArcSwapOption;
 use tonic::transport::Endpoint;
 
-use super::{Inner, MemoryStore, Store, TokenSource, calls::Account, calls::Calls};
+use super::{
+    MemoryStore, Store, TokenSource,
+    calls::{Account, Calls},
+    inner::Inner,
+};
 use crate::{
     client::endpoint::{AddressError, channel},
     proto::v1,

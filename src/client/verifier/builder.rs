@@ -129,6 +129,7 @@ impl VerifierBuilder {
     pub async fn connect(self) -> Result<Verifier, ConnectError> {
         let endpoint = self.endpoint?;
         let address = endpoint.uri().to_string();
+        let address = address.trim_end_matches('/').to_owned();
         let issuer = self.issuer.ok_or(ConnectError::Missing("`.issuer(..)`"))?;
         let audience = self
             .audience

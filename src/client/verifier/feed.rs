@@ -134,7 +134,10 @@ impl Feed {
                     self.hear(response.cursor, time, None);
                     return Ok(());
                 }
-                Some(Message::Heartbeat(_)) | None => {}
+                // Or a server that never comes to the end of it would be waited for.
+                Some(Message::Heartbeat(_)) | None => {
+                    return Err(Status::internal("the snapshot did not end").into());
+                }
             }
         }
     }

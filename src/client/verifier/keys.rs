@@ -10,7 +10,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::{
     sync::{Mutex, Notify},
     time::{Instant, timeout},
@@ -18,7 +17,7 @@ use tokio::{
 use tonic::{Status, transport::Channel};
 
 use crate::{
-    model::access_token::VerifyingKey,
+    model::{access_token::VerifyingKey, jwk::Jwk},
     proto::v1::{self, verification_client::VerificationClient},
 };
 
@@ -137,15 +136,14 @@ impl Keys {
 
 /// The key of a JWK; `None` where it is of a kind that signs no access token.
 fn verifying_key(jwk: &v1::Jwk) -> Option<VerifyingKey> {
-    match (jwk.kty.as_str(), jwk.crv.as_str(), jwk.alg.as_str()) {
-        ("OKP", "Ed25519", "EdDSA") => {
-            let key = DecodingKey::from_ed_components(&jwk.x).ok()?;
-            Some(VerifyingKey::new(Algorithm::EdDSA, key))
-        }
-        ("EC", "P-256", "ES256") => {
-            let key = DecodingKey::from_ec_components(&jwk.x, &jwk.y).ok()?;
-            Some(VerifyingKey::new(Algorithm::ES256, key))
-        }
-        _ => None,
-    }
+    let jwk = Jwk {
+        kty: jwk.kty.clone(),
+        usage: jwk.r#use.clone(),
+        alg: jwk.alg.clone(),
+        kid: jwk.kid.clone(),
+        crv: jwk.crv.clone(),
+        x: jwk.x.clone(),
+        y: jwk.y.clone(),
+    };
+    jwk.verifying_key()
 }

@@ -29,6 +29,9 @@ pub const AUDIENCE: &str = "shop";
 /// How long the fake's revocations matter.
 pub const RETENTION: Duration = Duration::from_secs(660);
 
+/// How long the fake's tasks have to notice their end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The fake. Its state outlives [`Fake::stop`].
 pub struct Fake {
     pub state: Arc<State>,
@@ -65,7 +68,9 @@ impl Fake {
     pub fn stop(&mut self) {
         self.feed().streams.clear();
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // A task may not wait for a runtime; a thread may.
+            let ending = std::thread::spawn(|| runtime.shutdown_timeout(PATIENCE));
+            ending.join().expect("ends");
         }
     }
 

@@ -240,6 +240,8 @@ async fn each_misconfiguration_is_named() {
     say("nobody listens", unreachable.connect().await);
     let no_url = Verifier::builder("id.test:8443 ").issuer("i").audience("a");
     say("no URL", no_url.sign_in("shop", "p").connect().await);
+    let bare = Verifier::builder("id.test:8443").issuer("i").audience("a");
+    say("no scheme", bare.sign_in("shop", "p").connect().await);
     let wrong = builder(&fake).sign_in("shop", "wrong");
     say("wrong password", wrong.connect().await);
     say(
