@@ -109,7 +109,9 @@ fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
         std::array::from_fn(|at| rows.iter().map(|row| row[at].len()).max().unwrap_or(0));
     let line = |row: &[String; N]| {
         let cells = row.iter().zip(widths);
-        let cells: Vec<_> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()

@@ -68,7 +68,10 @@ mod tests {
         let good = MasterKey::generate().unwrap().expose();
         let twice = parse("--key", &format!("{0},{0}", *good)).unwrap_err();
         assert!(!twice.to_string().contains(&*good), "{twice}");
-        assert!(twice.to_string().contains("'--key <KEY>': the same"), "{twice}");
+        assert!(
+            twice.to_string().contains("'--key <KEY>': the same"),
+            "{twice}"
+        );
         for error in [url, key] {
             assert!(!format!("{error} {error:?}").contains("secret"));
         }

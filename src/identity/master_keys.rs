@@ -160,10 +160,10 @@ mod tests {
     fn keys_are_separated_by_white_space_or_commas() {
         let [old, new] = texts();
         for text in [
-            format!("{old},{new}"),
-            format!("{old} {new}"),
-            format!("\n{old}\n{new}\n"),
-            format!(" {old} ,\t{new},"),
+            format!("{},{}", *old, *new),
+            format!("{} {}", *old, *new),
+            format!("\n{}\n{}\n", *old, *new),
+            format!(" {} ,\t{},", *old, *new),
         ] {
             let keys: MasterKeys = text.parse().unwrap();
             let found: Vec<_> = keys.iter().map(|key| key.expose().to_string()).collect();
@@ -175,7 +175,12 @@ mod tests {
     fn part_that_is_no_key_is_refused() {
         let [key, _] = texts();
         let malformed = MasterKeysError::Malformed(MasterKeyError);
-        for text in ["", " ,\n", &format!("{},rcm_A", *key), &format!("{0}{0}", *key)] {
+        for text in [
+            "",
+            " ,\n",
+            &format!("{},rcm_A", *key),
+            &format!("{0}{0}", *key),
+        ] {
             assert_eq!(text.parse::<MasterKeys>().unwrap_err(), malformed);
         }
     }
@@ -195,7 +200,10 @@ mod tests {
         let (before, after) = (ring(&old), ring(&format!("{},{}", *new, *old)));
         let sealed = before.seal_keys().seal(b"kid", b"secret").unwrap();
         let opened = after.seal_keys().open(b"kid", &sealed).unwrap();
-        assert_eq!((&opened.secret[..], opened.by_first), (&b"secret"[..], false));
+        assert_eq!(
+            (&opened.secret[..], opened.by_first),
+            (&b"secret"[..], false)
+        );
         let sealed = after.seal_keys().seal(b"kid", b"secret").unwrap();
         assert!(after.seal_keys().open(b"kid", &sealed).unwrap().by_first);
         assert!(before.seal_keys().open(b"kid", &sealed).is_none());

@@ -150,7 +150,11 @@ impl SigningKeys {
         let made = self.generate()?;
         let replace = async |conn: &mut _| signing_keys::replace_next(conn, next, &made).await;
         if self.pool.run(replace).await? {
-            tracing::info!(next = made.kid, gone = next, "replaced the next signing key");
+            tracing::info!(
+                next = made.kid,
+                gone = next,
+                "replaced the next signing key"
+            );
         }
         Ok(())
     }

@@ -16,11 +16,7 @@ use time::OffsetDateTime;
 
 pub use change::{Emergency, Rotation, drop_and_rotate, expire, replace_next, reseal, rotate};
 
-use super::{
-    Error,
-    schema::signing_keys::dsl,
-    statement::statement,
-};
+use super::{Error, schema::signing_keys::dsl, statement::statement};
 use crate::model::signing_key::{Algorithm, SigningKey};
 use row::{KeyRow, KeySql};
 

@@ -30,7 +30,9 @@ async fn unix_time(it: &Harness, column: &str, session_id: &str) -> i64 {
 async fn header_names_type_algorithm_and_key_and_nothing_else() {
     let it = Harness::start().await;
     let admin = it.admin().await;
-    let kid: String = it.scalar("SELECT kid FROM signing_keys WHERE state = 'active'").await;
+    let kid: String = it
+        .scalar("SELECT kid FROM signing_keys WHERE state = 'active'")
+        .await;
     let header = mint::header(&admin.access_token);
     assert_eq!(
         header,

@@ -31,6 +31,7 @@ mod revoked;
 mod secrets;
 mod session_admin;
 mod sessions;
+mod signing_keys;
 mod startup;
 mod statements;
 mod theft;

@@ -28,8 +28,7 @@ impl SigningKeys {
                 next: &next.key.kid,
                 made: &made,
             };
-            let rotate =
-                async |conn: &mut _| signing_keys::drop_and_rotate(conn, &emergency).await;
+            let rotate = async |conn: &mut _| signing_keys::drop_and_rotate(conn, &emergency).await;
             if self.pool.run(rotate).await? {
                 let (active, dropped) = (emergency.next, emergency.active);
                 tracing::warn!(active, dropped, "dropped the signing key in an emergency");

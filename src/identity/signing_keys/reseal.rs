@@ -25,14 +25,14 @@ pub struct Resealed {
 ///
 /// When none of the master keys opens a key, or the database cannot be asked. Keys that
 /// were resealed before that stay so.
-pub async fn reseal_signing_keys(
-    pool: &Pool,
-    master_keys: &MasterKeys,
-) -> Result<Resealed, Error> {
+pub async fn reseal_signing_keys(pool: &Pool, master_keys: &MasterKeys) -> Result<Resealed, Error> {
     let seal_keys = master_keys.seal_keys();
     let mut resealed = Vec::new();
     for _ in 0..ATTEMPTS {
-        let keys = pool.run(async |conn| find_published(conn).await).await?.keys;
+        let keys = pool
+            .run(async |conn| find_published(conn).await)
+            .await?
+            .keys;
         let mut settled = true;
         for stored in &keys {
             match reseal_one(pool, &seal_keys, stored).await? {

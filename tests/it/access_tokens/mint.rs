@@ -19,7 +19,9 @@ pub(super) struct Mint {
 impl Mint {
     /// The key of the deployment, unsealed.
     pub(super) async fn of(it: &Harness) -> Self {
-        let kid: String = it.scalar("SELECT kid FROM signing_keys WHERE state = 'active'").await;
+        let kid: String = it
+            .scalar("SELECT kid FROM signing_keys WHERE state = 'active'")
+            .await;
         let sealed = "SELECT sealed_private FROM signing_keys WHERE state = 'active'";
         let sealed: Vec<u8> = it.scalar(sealed).await;
         let pair = Ed25519KeyPair::from_pkcs8(&open(&kid, &sealed)).expect("a key pair");
@@ -28,7 +30,9 @@ impl Mint {
 
     /// A key of an intruder, who calls it as the deployment calls its own.
     pub(super) async fn generate(it: &Harness) -> Self {
-        let kid = it.scalar("SELECT kid FROM signing_keys WHERE state = 'active'").await;
+        let kid = it
+            .scalar("SELECT kid FROM signing_keys WHERE state = 'active'")
+            .await;
         let pair = Ed25519KeyPair::generate().expect("random bytes");
         Self { kid, pair }
     }
