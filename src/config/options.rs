@@ -153,10 +153,6 @@ pub struct IdentityOptions {
     )]
     pub audience: String,
 
-    /// Access tokens, and the keys that sign them.
-    #[command(flatten)]
-    pub access_tokens: AccessTokenOptions,
-
     /// How long a session lives unless it is refreshed.
     #[arg(
         long,
@@ -205,6 +201,11 @@ pub struct IdentityOptions {
     /// Lets anybody register.
     #[arg(long, env = "ROLLCALL_REGISTRATION")]
     pub registration: bool,
+
+    /// Access tokens, and the keys that sign them: last, since its heading would be that of
+    /// the options after it.
+    #[command(flatten)]
+    pub access_tokens: AccessTokenOptions,
 }
 
 impl IdentityOptions {
