@@ -74,13 +74,23 @@ async fn options_that_make_no_sense_are_named_with_their_limit() {
         "https://id.test",
     ];
     let with_key = [&fixed[..], &["--master-key", &key]].concat();
-    let cases: [(&[&str], &[&str], &str); 11] = [
+    let cases: [(&[&str], &[&str], &str); 13] = [
         (&fixed, &[], "a master key is required: --master-key-file"),
         (&with_key, &["--issuer", ""], "--issuer must be not empty"),
         (
             &with_key,
             &["--session-idle-lifetime", "5m"],
             "--session-idle-lifetime must be no shorter than --access-token-lifetime",
+        ),
+        (
+            &with_key,
+            &["--signing-key-lead", "59s"],
+            "--signing-key-lead must be 1m to 1day",
+        ),
+        (
+            &with_key,
+            &["--signing-key-lifetime", "14m"],
+            "--signing-key-lifetime must be no shorter than --signing-key-lead",
         ),
         (
             &with_key,

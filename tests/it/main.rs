@@ -35,6 +35,7 @@ mod revoked;
 mod secrets;
 mod session_admin;
 mod sessions;
+mod signing_keys;
 mod startup;
 mod statements;
 mod superseded;
