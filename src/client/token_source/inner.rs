@@ -63,15 +63,23 @@ impl Inner {
         refused: Option<AccessToken>,
         turn: OwnedMutexGuard<()>,
     ) -> Result<AccessToken, TokenError> {
-        let result = self.attempts(refused.as_ref()).await;
+        let mut result = self.attempts(refused.as_ref()).await;
         if let Err(error) = &result {
             self.note(error.clone());
+            // A failure takes nothing from whoever has a token that lives; a verdict does.
+            result = self.in_hand(refused.as_ref()).map_or(result, Ok);
         }
         drop(turn);
         if self.unsure.load(Ordering::Relaxed) && !self.repeating.swap(true, Ordering::Relaxed) {
             tokio::spawn(Self::repeat(Arc::downgrade(&self)));
         }
         Ok(result?.access_token.clone())
+    }
+
+    /// The access token in memory, where it lives and is not the refused one.
+    pub(super) fn in_hand(&self, refused: Option<&AccessToken>) -> Option<Arc<Held>> {
+        let held = self.held.load_full()?;
+        (held.lives() && refused != Some(&held.access_token)).then_some(held)
     }
 
     /// Repeats a refresh until its outcome is known: a caller who comes back only after the
@@ -144,6 +152,9 @@ impl Inner {
         };
         if tokens.request_id.is_none() {
             return Ok(self.hold(tokens));
+        }
+        if self.held.load().is_none() {
+            self.held.store(Some(Arc::new(Held::new(&tokens))));
         }
         self.unsure.store(true, Ordering::Relaxed);
         let answer = self.calls.refresh(&tokens).await;
