@@ -115,7 +115,7 @@ pub enum Keys {
     /// Prints a new master key, to be kept in a file or a secret store.
     Generate,
     /// Lists the signing keys, newest first, those of the past too.
-    List(DatabaseOptions),
+    List(Box<DatabaseOptions>),
     /// Lets the next signing key sign from now on. Servers that run follow.
     Rotate(Box<RotateKeys>),
     /// Seals the signing keys under the first master key again, so that the others can be

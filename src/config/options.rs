@@ -162,10 +162,6 @@ pub struct IdentityOptions {
     )]
     pub audience: String,
 
-    /// Access tokens, and the keys that sign them.
-    #[command(flatten)]
-    pub access_tokens: AccessTokenOptions,
-
     /// How long a session lives unless it is refreshed.
     #[arg(
         long,
@@ -218,6 +214,11 @@ pub struct IdentityOptions {
     /// Lets anybody register.
     #[arg(long, env = "ROLLCALL_REGISTRATION")]
     pub registration: bool,
+
+    /// Access tokens, and the keys that sign them: last, since its heading would be that of
+    /// the options after it.
+    #[command(flatten)]
+    pub access_tokens: AccessTokenOptions,
 }
 
 /// Which passwords can be set, and how they are hashed: Argon2id (RFC 9106).

@@ -122,8 +122,9 @@ impl VerifyingKey {
     #[must_use]
     pub fn new(algorithm: Algorithm, decoding: DecodingKey) -> Self {
         let mut validation = Validation::new(algorithm);
-        // Required as fields of `Claims`, and compared with what they are to be there.
-        validation.required_spec_claims.clear();
+        // The others are required as fields of `Claims`, and compared with what they are
+        // to be there. This one must besides be a time that the library can read.
+        validation.set_required_spec_claims(&["exp"]);
         validation.validate_aud = false;
         // The time is compared once it is known, where it is the database's.
         validation.validate_exp = false;
@@ -176,9 +177,10 @@ pub fn verify<'k>(
 
 fn invalid(kind: &ErrorKind) -> Invalid {
     match kind {
-        ErrorKind::Json(_) | ErrorKind::InvalidClaimFormat(_) | ErrorKind::Utf8(_) => {
-            Invalid::Claims
-        }
+        ErrorKind::Json(_)
+        | ErrorKind::InvalidClaimFormat(_)
+        | ErrorKind::MissingRequiredClaim(_)
+        | ErrorKind::Utf8(_) => Invalid::Claims,
         ErrorKind::InvalidToken | ErrorKind::Base64(_) => Invalid::Malformed,
         _ => Invalid::Signature,
     }

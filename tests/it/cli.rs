@@ -74,13 +74,23 @@ async fn options_that_make_no_sense_are_named_with_their_limit() {
         "https://id.test",
     ];
     let with_key = [&fixed[..], &["--master-key", &key]].concat();
-    let cases: [(&[&str], &[&str], &str); 8] = [
+    let cases: [(&[&str], &[&str], &str); 13] = [
         (&fixed, &[], "a master key is required: --master-key-file"),
         (&with_key, &["--issuer", ""], "--issuer must be not empty"),
         (
             &with_key,
             &["--session-idle-lifetime", "5m"],
             "--session-idle-lifetime must be no shorter than --access-token-lifetime",
+        ),
+        (
+            &with_key,
+            &["--signing-key-lead", "59s"],
+            "--signing-key-lead must be 1m to 1day",
+        ),
+        (
+            &with_key,
+            &["--signing-key-lifetime", "14m"],
+            "--signing-key-lifetime must be no shorter than --signing-key-lead",
         ),
         (
             &with_key,
@@ -91,6 +101,24 @@ async fn options_that_make_no_sense_are_named_with_their_limit() {
             &with_key,
             &["--replay-leeway", "5m"],
             "--replay-leeway must be no longer than --replay-window",
+        ),
+        (
+            &with_key,
+            &["--refresh-min-interval", "10s"],
+            "--refresh-min-interval must be shorter than --replay-leeway",
+        ),
+        (
+            &with_key,
+            &["--refresh-min-interval", "10m"],
+            "--refresh-min-interval must be shorter than --access-token-lifetime",
+        ),
+        (
+            &with_key,
+            &[
+                "--superseded-access-tokens=deny",
+                "--superseded-overlap=11m",
+            ],
+            "--superseded-overlap must be no longer than --access-token-lifetime",
         ),
         (
             &with_key,

@@ -36,7 +36,7 @@ pub use inspect::{
     refresh_in_a_race, says_when_to_retry,
 };
 pub use raw::rpcs;
-pub use requests::{NEXT_PASSWORD, Subject, authenticate, fresh_login, good_request, mask};
+pub use requests::{NEXT_PASSWORD, Subject, authenticate, bound, fresh_login, good_request, mask};
 pub use wire::{Field, Value, fields, set};
 
 /// The password of every user in the tests.

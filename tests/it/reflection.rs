@@ -6,11 +6,12 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::harness::Harness;
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
     "rollcall.v1.Auth",
+    "rollcall.v1.KeyAdmin",
     "rollcall.v1.SessionAdmin",
     "rollcall.v1.UserAdmin",
     "rollcall.v1.Verification",

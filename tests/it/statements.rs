@@ -1,10 +1,11 @@
 //! What the service asks of Postgres: how many statements, which, and by which plans.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
+use rollcall::{proto::v1::BindingReaction, store::sessions};
 use tokio_postgres::Client;
 
-use crate::harness::{Harness, SignedIn, good_request, rpcs};
+use crate::harness::{Harness, Replica, SignedIn, bound, good_request, request_id, rpcs};
 
 /// Not the server's pings and looks at revocations, what sets up a connection, and what is
 /// asked once at the start: the keys, which are a handful.
@@ -36,6 +37,29 @@ async fn call_all(it: &Harness) -> Vec<(String, i64)> {
         counts.push((rpc, it.database.statements().await - before));
     }
     counts
+}
+
+/// Brings about the statements that no good request does: of a server that denies earlier
+/// tokens, of bindings that break, and of what is deleted once it is of no use.
+async fn call_rarely(it: &Harness) {
+    let denying = ["--superseded-access-tokens", "deny"];
+    let denying = Replica::start(&it.database, &denying).await;
+    denying.create_user("bound", &[]).await;
+    let refuse = denying.sign_in_as(bound("bound")).await;
+    let refused = denying.refresh(&refuse.refresh_token, &request_id()).await;
+    refused.expect_err("from elsewhere");
+    let mut end = bound("bound");
+    let binding = end.binding.as_mut().expect("a binding");
+    binding.set_reaction(BindingReaction::End);
+    let end = denying.sign_in_as(end).await;
+    let ended = denying.refresh(&end.refresh_token, &request_id()).await;
+    ended.expect_err("from elsewhere");
+    let free = denying.sign_in("bound").await;
+    let refreshed = denying.refresh(&free.refresh_token, &request_id()).await;
+    refreshed.expect("lives");
+    let mut conn = denying.identity.pool().get().await.expect("a connection");
+    let purged = sessions::purge_superseded(&mut conn, Duration::ZERO, 10).await;
+    purged.expect("purges");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,6 +106,7 @@ async fn list_with_a_login_takes_one_statement_more() {
 async fn no_statement_scans_a_table() {
     let it = Harness::with(&["--registration"]).await;
     call_all(&it).await;
+    call_rarely(&it).await;
     let client = it.database.connect().await;
     // Without it, tables as small as these are always scanned.
     let settings = "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
@@ -103,6 +128,7 @@ async fn no_statement_scans_a_table() {
 async fn no_statement_of_the_hot_path_scans_thousands_of_sessions() {
     let it = Harness::with(&["--registration"]).await;
     call_all(&it).await;
+    call_rarely(&it).await;
     let client = it.database.connect().await;
     let statements = statements(&client).await;
     client.batch_execute(CROWD).await.expect("inserts");
@@ -130,7 +156,9 @@ const CROWD: &str = "
              '', now() + interval '1 day', CASE WHEN n % 5 = 0 THEN now() END,
              CASE WHEN n % 5 = 0 THEN 'LOGGED_OUT' END
       FROM generate_series(1, 20000) AS n;
-    ANALYZE users, user_logins, sessions";
+    INSERT INTO superseded_tokens (user_id, session_id, generation, superseded_at)
+      SELECT user_id, id, 1, now() FROM sessions;
+    ANALYZE users, user_logins, sessions, superseded_tokens";
 
 /// Every statement that calls have sent, in the order of their texts.
 async fn statements(client: &Client) -> Vec<String> {

@@ -11,7 +11,7 @@ use prost_types::field_descriptor_proto::Type;
 use tonic::Code;
 
 use super::World;
-use crate::harness::{Field, Value, fields, good_request, rpcs, set};
+use crate::harness::{Field, Value, fields, fresh_login, good_request, rpcs, set};
 
 /// How many requests of each RPC.
 const CASES: u32 = 48;
@@ -27,8 +27,11 @@ fn no_field_of_any_request_makes_a_call_fail_by_the_servers_fault() {
     };
     for (rpc, _) in rpcs() {
         let strategy = (any::<bool>(), changes(&rpc, &world));
-        // The token from before may be one of a key that was dropped.
-        let admin = runtime.block_on(world.it.sign_in("operator"));
+        // Of the operator before, the password may have been changed, and the token be one of a
+        // key that was dropped.
+        let admin = runtime
+            .block_on(world.it.subject(&fresh_login(), &["admin"]))
+            .laptop;
         let run = TestRunner::new(config.clone()).run(&strategy, |(begin_good, changes)| {
             let mut message = Vec::new();
             if begin_good {
