@@ -151,7 +151,7 @@ impl Inner {
             return Err(TokenError::SignInAgain(self.why_nothing_is_kept()));
         };
         if tokens.request_id.is_none() {
-            return Ok(self.hold(tokens));
+            return Ok(self.hold(&tokens));
         }
         if self.held.load().is_none() {
             self.held.store(Some(Arc::new(Held::new(&tokens))));
@@ -173,7 +173,7 @@ impl Inner {
             kept.map(|kept| if is_same(&kept, &used) { next } else { kept })
         };
         match self.update(change).await? {
-            Some(tokens) => Ok(self.hold(tokens)),
+            Some(tokens) => Ok(self.hold(&tokens)),
             None => Err(TokenError::SignInAgain(SignInAgain::NotSignedIn)),
         }
     }
@@ -182,7 +182,7 @@ impl Inner {
     async fn end(&self, used: Tokens, why: SignInAgain) -> Result<Arc<Held>, TokenError> {
         let change = move |kept: Option<Tokens>| kept.filter(|kept| !is_same(kept, &used));
         match self.update(change).await? {
-            Some(others) if held::is_good(&others, None) => Ok(self.hold(others)),
+            Some(others) if held::is_good(&others, None) => Ok(self.hold(&others)),
             Some(_) => Err(TokenError::of(Status::aborted("the tokens were replaced"))),
             None => Err(TokenError::SignInAgain(why)),
         }
@@ -202,7 +202,7 @@ impl Inner {
         let tokens = calls::tokens_of(Some(pair), asked_at)?;
         let kept = tokens.clone();
         self.update(move |_| Some(kept)).await?;
-        Ok(self.hold(tokens))
+        Ok(self.hold(&tokens))
     }
 
     pub(super) async fn log_out(&self) -> Result<(), TokenError> {
@@ -225,8 +225,8 @@ impl Inner {
             .map_err(TokenError::from)
     }
 
-    fn hold(&self, tokens: Tokens) -> Arc<Held> {
-        let held = Arc::new(Held::new(&tokens));
+    fn hold(&self, tokens: &Tokens) -> Arc<Held> {
+        let held = Arc::new(Held::new(tokens));
         self.held.store(Some(held.clone()));
         if let Ok(mut failure) = self.failure.lock() {
             *failure = None;
