@@ -58,9 +58,7 @@ impl TokenSource {
     /// [`TokenError::SignInAgain`] where the session has ended, and anything else where it
     /// may live on.
     pub async fn access_token(&self) -> Result<AccessToken, TokenError> {
-        if let Some(held) = &*self.inner.held.load()
-            && held.lives()
-        {
+        if let Some(held) = self.inner.in_hand(None) {
             if held.ages() {
                 self.refresh_ahead();
             }
@@ -141,10 +139,7 @@ impl TokenSource {
     /// Waits for the turn, and refreshes where nobody else has meanwhile.
     async fn obtain(&self, refused: Option<AccessToken>) -> Result<AccessToken, TokenError> {
         let turn = self.inner.turn.clone().lock_owned().await;
-        if let Some(held) = &*self.inner.held.load()
-            && held.lives()
-            && refused.as_ref() != Some(&held.access_token)
-        {
+        if let Some(held) = self.inner.in_hand(refused.as_ref()) {
             return Ok(held.access_token.clone());
         }
         if let Some(error) = self.inner.recent_failure() {

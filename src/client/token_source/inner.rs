@@ -63,15 +63,23 @@ impl Inner {
         refused: Option<AccessToken>,
         turn: OwnedMutexGuard<()>,
     ) -> Result<AccessToken, TokenError> {
-        let result = self.attempts(refused.as_ref()).await;
+        let mut result = self.attempts(refused.as_ref()).await;
         if let Err(error) = &result {
             self.note(error.clone());
+            // A failure takes nothing from whoever has a token that lives; a verdict does.
+            result = self.in_hand(refused.as_ref()).map_or(result, Ok);
         }
         drop(turn);
         if self.unsure.load(Ordering::Relaxed) && !self.repeating.swap(true, Ordering::Relaxed) {
             tokio::spawn(Self::repeat(Arc::downgrade(&self)));
         }
         Ok(result?.access_token.clone())
+    }
+
+    /// The access token in memory, where it lives and is not the refused one.
+    pub(super) fn in_hand(&self, refused: Option<&AccessToken>) -> Option<Arc<Held>> {
+        let held = self.held.load_full()?;
+        (held.lives() && refused != Some(&held.access_token)).then_some(held)
     }
 
     /// Repeats a refresh until its outcome is known: a caller who comes back only after the
@@ -143,7 +151,10 @@ impl Inner {
             return Err(TokenError::SignInAgain(self.why_nothing_is_kept()));
         };
         if tokens.request_id.is_none() {
-            return Ok(self.hold(tokens));
+            return Ok(self.hold(&tokens));
+        }
+        if self.held.load().is_none() {
+            self.held.store(Some(Arc::new(Held::new(&tokens))));
         }
         self.unsure.store(true, Ordering::Relaxed);
         let answer = self.calls.refresh(&tokens).await;
@@ -162,7 +173,7 @@ impl Inner {
             kept.map(|kept| if is_same(&kept, &used) { next } else { kept })
         };
         match self.update(change).await? {
-            Some(tokens) => Ok(self.hold(tokens)),
+            Some(tokens) => Ok(self.hold(&tokens)),
             None => Err(TokenError::SignInAgain(SignInAgain::NotSignedIn)),
         }
     }
@@ -171,7 +182,7 @@ impl Inner {
     async fn end(&self, used: Tokens, why: SignInAgain) -> Result<Arc<Held>, TokenError> {
         let change = move |kept: Option<Tokens>| kept.filter(|kept| !is_same(kept, &used));
         match self.update(change).await? {
-            Some(others) if held::is_good(&others, None) => Ok(self.hold(others)),
+            Some(others) if held::is_good(&others, None) => Ok(self.hold(&others)),
             Some(_) => Err(TokenError::of(Status::aborted("the tokens were replaced"))),
             None => Err(TokenError::SignInAgain(why)),
         }
@@ -191,7 +202,7 @@ impl Inner {
         let tokens = calls::tokens_of(Some(pair), asked_at)?;
         let kept = tokens.clone();
         self.update(move |_| Some(kept)).await?;
-        Ok(self.hold(tokens))
+        Ok(self.hold(&tokens))
     }
 
     pub(super) async fn log_out(&self) -> Result<(), TokenError> {
@@ -214,8 +225,8 @@ impl Inner {
             .map_err(TokenError::from)
     }
 
-    fn hold(&self, tokens: Tokens) -> Arc<Held> {
-        let held = Arc::new(Held::new(&tokens));
+    fn hold(&self, tokens: &Tokens) -> Arc<Held> {
+        let held = Arc::new(Held::new(tokens));
         self.held.store(Some(held.clone()));
         if let Ok(mut failure) = self.failure.lock() {
             *failure = None;

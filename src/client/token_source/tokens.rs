@@ -119,7 +119,7 @@ impl fmt::Debug for AccessToken {
 pub(super) fn request_id() -> Option<Zeroizing<String>> {
     let mut bytes = Zeroizing::new([0; REQUEST_ID]);
     rand::fill(&mut *bytes).ok()?;
-    Some(Zeroizing::new(URL_SAFE_NO_PAD.encode(&*bytes)))
+    Some(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
 }
 
 /// Seconds since 1970 by the clock of this machine.

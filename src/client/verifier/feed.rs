@@ -34,6 +34,8 @@ pub(super) struct Feed {
     recorder: Recorder,
     /// Where the feed is to go on; empty for a whole snapshot.
     cursor: String,
+    /// The latest time that any stream told.
+    latest: Option<i64>,
     retention: Duration,
     backoff: Backoff,
 }
@@ -65,6 +67,7 @@ impl Feed {
             tokens,
             recorder: Recorder::default(),
             cursor: String::new(),
+            latest: None,
             retention: Duration::ZERO,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
         }
@@ -75,7 +78,7 @@ impl Feed {
         loop {
             let mut broken = self.follow(&mut stream).await;
             stream = loop {
-                let wait = self.pause(&broken).await;
+                let wait = self.pause(&broken);
                 tracing::warn!(why = broken.text(), ?wait, "the feed of revocations broke");
                 tokio::time::sleep(wait).await;
                 match self.open().await {
@@ -102,7 +105,6 @@ impl Feed {
         };
         let mut stream = opened?;
         self.take_snapshot(&mut stream).await?;
-        self.backoff.reset();
         Ok(stream)
     }
 
@@ -130,8 +132,8 @@ impl Feed {
                     }
                     self.retention = Duration::from_secs(complete.retention_seconds.into());
                     let now = time.unwrap_or_else(|| self.shared.freshness.times().database);
-                    self.record(&told, now).await;
-                    self.hear(response.cursor, time, None);
+                    self.record(&told, now);
+                    self.hear(response.cursor, time, self.latest);
                     return Ok(());
                 }
                 // Or a server that never comes to the end of it would be waited for.
@@ -144,21 +146,21 @@ impl Feed {
 
     /// Takes in what the stream says until it breaks.
     async fn follow(&mut self, stream: &mut Stream) -> Broken {
-        // A server that cannot ask its database has nothing new to say of the time.
         let mut last = None;
         loop {
             let response = match self.next(stream).await {
                 Ok(response) => response,
                 Err(broken) => return broken,
             };
+            self.backoff.reset();
             let time = time(&response);
             if let Some(Message::Revocations(batch)) = response.message {
                 let now = time.unwrap_or_else(|| self.shared.freshness.times().database);
-                self.record(&batch.revocations, now).await;
+                self.record(&batch.revocations, now);
             } else if let Some(now) = time {
-                self.record(&[], now).await;
+                self.record(&[], now);
             }
-            self.hear(response.cursor, time, last);
+            self.hear(response.cursor, time, last.or(self.latest));
             last = time.or(last);
         }
     }
@@ -170,7 +172,7 @@ impl Feed {
         Ok(message.ok_or_else(ended)?)
     }
 
-    async fn record(&mut self, batch: &[Revocation], now: i64) {
+    fn record(&mut self, batch: &[Revocation], now: i64) {
         if !batch.is_empty() {
             self.recorder.add(batch, now);
         }
@@ -184,19 +186,23 @@ impl Feed {
         }
     }
 
+    /// Notes where the feed is. Only a time after `last` is news: a server that cannot ask
+    /// its database repeats itself, also to one who comes back.
     fn hear(&mut self, cursor: String, time: Option<i64>, last: Option<i64>) {
         if !cursor.is_empty() {
             self.cursor = cursor;
         }
-        if let Some(time) = time
-            && last.is_none_or(|last| time > last)
-        {
+        let Some(time) = time else {
+            return;
+        };
+        if last.is_none_or(|last| time > last) {
             self.shared.freshness.hear(time);
         }
+        self.latest = self.latest.max(Some(time));
     }
 
     /// How long to wait; and what the failure says of how to go on.
-    async fn pause(&mut self, broken: &Broken) -> Duration {
+    fn pause(&mut self, broken: &Broken) -> Duration {
         let wait = self.backoff.next();
         let Broken::Status(status) = broken else {
             return wait;

@@ -158,6 +158,30 @@ async fn feed_whose_time_stands_still_is_stale_however_much_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn feed_that_opens_again_and_again_at_the_same_time_is_stale() {
+    let fake = Fake::start();
+    let verifier = with(&fake, WhenStale::Refuse).await;
+    fake.feed().frozen = Some(now());
+    // What a server does that cannot ask its database.
+    eventually("the feed is stale", || {
+        fake.feed().streams.clear();
+        verifier.is_stale()
+    })
+    .await;
+    assert!(fake.feed().cursors.len() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_whose_clock_was_set_back_is_believed_once_it_moves() {
+    let fake = Fake::start();
+    let verifier = with(&fake, WhenStale::Refuse).await;
+    fake.feed().ahead = -5_000_000;
+    fake.feed().streams.clear();
+    catches_up(&fake, &verifier).await;
+    eventually("the feed is fresh", || !verifier.is_stale()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stale_verifier_that_is_to_refuse_takes_nothing_until_it_hears_again() {
     let fake = Fake::start();
     let verifier = with(&fake, WhenStale::Refuse).await;

@@ -207,7 +207,7 @@ async fn single_tokens_in_flight_are_renewed_by_one_generation() {
         let headers = [("authorization", &*authorization(successor))];
         assert_eq!(ask(&layer, "/", &headers).await.body(), "reader");
     }
-    let generation: i32 = it
+    let generation: i64 = it
         .scalar("SELECT generation FROM sessions WHERE token_mode = 'SINGLE'")
         .await;
     assert_eq!(generation, 1);
@@ -247,7 +247,7 @@ async fn sources_that_share_a_store_refresh_at_once_by_one_generation() {
             assert_eq!(claims(next.expect("refreshes").expose())["gen"], round);
         }
     }
-    assert_eq!(it.scalar::<i32>("SELECT generation FROM sessions").await, 5);
+    assert_eq!(it.scalar::<i64>("SELECT generation FROM sessions").await, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

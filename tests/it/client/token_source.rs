@@ -152,11 +152,10 @@ async fn aged(fake: &Fake, seconds: i64) -> (Folder, AccessToken) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn token_in_hand_is_given_out_while_its_successor_is_on_the_way() {
+async fn token_that_is_not_old_yet_is_taken_over_after_a_restart() {
     let fake = Fake::start();
-    let (folder, token) = aged(&fake, 530).await;
+    let (folder, token) = aged(&fake, 500).await;
     let source = folder.source(&fake);
-    // Taken over from the store while a minute and more was left.
     assert_eq!(source.access_token().await.expect("lives"), token);
     assert_eq!(sent(&fake), (0, 0));
 }
@@ -244,6 +243,17 @@ async fn outage_is_not_noticed_while_the_token_in_hand_lives() {
     let refused = source.replace(&token).await.expect_err("nobody answers");
     assert!(matches!(refused, TokenError::TryLater { .. }), "{refused}");
     assert_eq!(source.access_token().await.expect("lives still"), token);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_token_is_given_out_after_a_restart_in_an_outage_while_it_lives() {
+    let mut fake = Fake::start();
+    let (folder, token) = aged(&fake, 545).await;
+    fake.stop();
+    let source = folder.source(&fake);
+    for _ in 0..2 {
+        assert_eq!(source.access_token().await.expect("lives"), token);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
