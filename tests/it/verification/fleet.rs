@@ -168,6 +168,7 @@ async fn no_revoke_is_missed_while_a_replica_is_killed_and_verifiers_turn_to_ano
     let mint = Mint::of(&it).await;
     let victims = victims(it.database.url(), &mint, &admin, 30).await;
     let first = Process::serve(it.database.url(), &[]).await;
+    first.line_with("\"serving\"").await;
     let balancer = Balancer::start(first.address()).await;
     let verifiers = [
         verifier(&balancer.url()).await,
@@ -227,6 +228,7 @@ async fn no_revoke_is_missed_while_postgres_restarts() {
 async fn killed_rollcall_does_not_stop_a_verifier_from_taking_good_tokens() {
     let database = Database::create().await;
     let server = Process::serve(database.url(), &[]).await;
+    server.line_with("\"serving\"").await;
     let url = format!("http://{}", server.address());
     let it = Replica::start(&database, &[]).await;
     it.create_user("orders", &["service"]).await;
