@@ -257,3 +257,44 @@ async fn refreshed(it: &Replica, refresh_token: &str) -> (String, String) {
 fn takes(replica: &Replica, access_token: &str) -> Result<(), identity::Error> {
     replica.identity.claims(access_token).map(drop)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_token_is_renewed_after_its_key_is_gone_for_as_long_as_a_session_may_idle() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    it.create_user("ana", &[]).await;
+    let (ana, late) = (
+        it.sign_in_single("ana").await,
+        it.sign_in_single("ana").await,
+    );
+    it.database.age_keys("next", LEAD).await;
+    rotate(&it, &admin, false).await.expect("rotates");
+    it.database.age_keys("retiring", "29 days").await;
+    it.identity.load_signing_keys().await.expect("looks");
+    let gone = it.database.key("gone").await;
+    assert_eq!(kid(&ana.access_token), gone);
+    let refused = present(&it, &ana.access_token).await;
+    assert_eq!(
+        reason(&refused.expect_err("not published")),
+        "ACCESS_TOKEN_INVALID"
+    );
+    let renewed = it.renew(&ana.access_token).await.expect("renews");
+    let renewed = renewed.tokens.expect("tokens").access_token;
+    present(&it, &renewed).await.expect("is good");
+
+    it.database.age_keys("gone", "2 days").await;
+    it.identity.load_signing_keys().await.expect("looks");
+    let refused = it.renew(&late.access_token).await.expect_err("too late");
+    assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_token_of_a_dropped_key_is_not_renewed() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    it.create_user("ana", &[]).await;
+    let ana = it.sign_in_single("ana").await;
+    rotate(&it, &admin, true).await.expect("rotates");
+    let refused = it.renew(&ana.access_token).await.expect_err("dropped");
+    assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
+}
