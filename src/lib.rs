@@ -31,7 +31,7 @@
 //!    which matches only a live session that stands where the token says.
 //! 5. Where it matched nothing, the row is read once and [`model::verdict::judge`] tells an
 //!    honest retry from a theft. A theft ends that session in
-//!    [`store::sessions::revoke_reused`], in a task of its own.
+//!    [`store::sessions::revoke_judged`], in a task of its own.
 //! 6. The tokens are computed from the row, so that a retry gets the same ones.
 //!
 //! `ARCHITECTURE.md` goes through it file by file, and says why it is so.

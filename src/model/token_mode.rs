@@ -33,7 +33,6 @@ impl TokenMode {
 
     /// Whether it is [`TokenMode::Pair`], which access tokens do not mention.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
     pub fn is_pair(&self) -> bool {
         *self == Self::Pair
     }

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 
 use crate::harness::{
     END_REUSED, Harness, PATIENT, SignedIn, authenticate, device, end_reason, reason, request_id,
-    violated_fields,
+    successor, violated_fields,
 };
 
 const HOME: (&str, &str) = ("phone/1", "192.0.2.17");
@@ -242,6 +242,32 @@ async fn repeated_answer_is_handed_out_elsewhere_only_where_the_binding_is_noted
             assert_eq!(events.len(), 1, "{via:?} {reaction:?}");
             assert_eq!(events[0]["presented"]["generation"], 0);
             assert_eq!(events[0]["last_good"]["generation"], 1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn binding_is_to_the_sign_in_and_not_to_the_refresh_before() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    for (user_agent, length) in [(true, 0), (false, 24)] {
+        let bound = binding(user_agent, length, Reaction::Note);
+        let session = it.sign_in_as(sign_in(Via::Refresh, HOME, bound)).await;
+        let mut token = session.refresh_token.clone();
+        for (from, count) in [
+            (("laptop/1", "203.0.113.9"), 1),
+            (("laptop/1", "203.0.113.9"), 2),
+            (HOME, 2),
+        ] {
+            let request = v1::RefreshRequest {
+                refresh_token: token,
+                request_id: request_id(),
+                user_agent: from.0.to_owned(),
+                ip_address: from.1.to_owned(),
+            };
+            let reply = it.auth().refresh(request).await.expect("noted");
+            token = successor(reply.get_ref()).to_owned();
+            assert_eq!(events(&it, &session).await.len(), count);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A server of its own for each test, in the production layers, on a database of its
 //! own: a copy of one prepared template on a private Postgres.
 
+mod balancer;
 mod cluster;
 mod database;
 pub mod http2;
@@ -29,12 +30,14 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
+pub use balancer::Balancer;
 pub use cluster::OwnCluster;
-pub use database::Database;
+pub use database::{Database, sql};
 pub use inspect::{
     END_REUSED, PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once,
     refresh_in_a_race, says_when_to_retry,
 };
+pub use process::Process;
 pub use raw::rpcs;
 pub use requests::{NEXT_PASSWORD, Subject, authenticate, bound, fresh_login, good_request, mask};
 pub use wire::{Field, Value, fields, set};

@@ -11,23 +11,25 @@ use tonic_types::StatusExt;
 use crate::harness::{Harness, end_reason, reason, request_id, successor};
 
 /// Far longer than any test takes.
-const LIMIT: [&str; 6] = [
+const LIMIT: [&str; 8] = [
     "--refresh-min-interval",
-    "100s",
+    "10h",
     "--replay-leeway",
-    "110s",
+    "11h",
     "--replay-window",
-    "120s",
+    "12h",
+    "--access-token-lifetime",
+    "23h",
 ];
 
 /// Asserts that the session was refreshed too short a time ago, and answers for how many
-/// seconds the caller is to wait.
+/// hours the caller is to wait.
 fn wait_of(status: &Status) -> f64 {
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(reason(status), "REFRESHED_TOO_OFTEN");
     let details = status.get_error_details();
     let retry = details.retry_info().expect("RetryInfo");
-    retry.retry_delay.expect("a delay").as_secs_f64()
+    retry.retry_delay.expect("a delay").as_secs_f64() / 3_600.0
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,20 +41,20 @@ async fn refresh_in_a_loop_is_told_when_to_come_again_and_then_succeeds() {
     for _ in 0..3 {
         let refused = it.refresh(&phone.refresh_token, &request_id()).await;
         let wait = wait_of(&refused.expect_err("a sign-in counts"));
-        assert!(wait > 0.0 && wait <= 100.0, "{wait}");
+        assert!(wait > 9.0 && wait <= 10.0, "{wait}");
     }
     assert_eq!(it.database.contents().await, before);
 
-    it.database.age(&phone.session_id, "60 s").await;
+    it.database.age(&phone.session_id, "6 h").await;
     let refused = it.refresh(&phone.refresh_token, &request_id()).await;
     let wait = wait_of(&refused.expect_err("too early"));
-    assert!(wait > 0.0 && wait <= 40.0, "{wait}");
-    it.database.age(&phone.session_id, "40 s").await;
+    assert!(wait > 3.0 && wait <= 4.0, "{wait}");
+    it.database.age(&phone.session_id, "4 h").await;
     let next = it.refresh(&phone.refresh_token, &request_id()).await;
     let next = next.expect("of age");
     let refused = it.refresh(successor(&next), &request_id()).await;
     wait_of(&refused.expect_err("too early"));
-    it.database.age(&phone.session_id, "100 s").await;
+    it.database.age(&phone.session_id, "10 h").await;
     let next = it.refresh(successor(&next), &request_id()).await;
     next.expect("of age");
 }
@@ -63,7 +65,7 @@ async fn repetitions_are_answered_and_never_limited() {
     it.create_user("ana", &[]).await;
     for id in [request_id(), String::new()] {
         let phone = it.sign_in("ana").await;
-        it.database.age(&phone.session_id, "100 s").await;
+        it.database.age(&phone.session_id, "10 h").await;
         let first = it.refresh(&phone.refresh_token, &id).await.expect("of age");
         for _ in 0..5 {
             let again = it.refresh(&phone.refresh_token, &id).await;
@@ -77,7 +79,7 @@ async fn fork_within_the_interval_ends_the_session_at_once() {
     let it = Harness::with(&LIMIT).await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
-    it.database.age(&phone.session_id, "100 s").await;
+    it.database.age(&phone.session_id, "10 h").await;
     let next = it.refresh(&phone.refresh_token, &request_id()).await;
     let next = next.expect("of age");
     let fork = it.refresh(&phone.refresh_token, &request_id()).await;
@@ -92,7 +94,7 @@ async fn renewals_are_limited_likewise() {
     it.create_user("ana", &[]).await;
     let watch = it.sign_in_single("ana").await;
     wait_of(&it.renew(&watch.access_token).await.expect_err("too early"));
-    it.database.age(&watch.session_id, "100 s").await;
+    it.database.age(&watch.session_id, "10 h").await;
     let first = it.renew(&watch.access_token).await.expect("of age");
     let again = it.renew(&watch.access_token).await;
     assert_eq!(again.expect("a call in flight"), first);
@@ -121,7 +123,7 @@ async fn interval_of_nothing_limits_nothing_whatever_the_clocks_say() {
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
     // As after a failover to a machine whose clock is behind.
-    it.database.age(&phone.session_id, "-1 h").await;
+    it.database.age(&phone.session_id, "-20 h").await;
     let request = v1::RefreshRequest {
         refresh_token: phone.refresh_token.clone(),
         request_id: request_id(),

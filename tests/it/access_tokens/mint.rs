@@ -8,7 +8,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, SignedIn, claims, master_key};
+use crate::harness::{Harness, SignedIn, claims, master_key, sql};
 
 /// A key that signs.
 pub struct Mint {
@@ -19,11 +19,14 @@ pub struct Mint {
 impl Mint {
     /// The key of the deployment, unsealed.
     pub async fn of(it: &Harness) -> Self {
-        let kid: String = it
-            .scalar("SELECT kid FROM signing_keys WHERE state = 'active'")
-            .await;
-        let sealed = "SELECT sealed_private FROM signing_keys WHERE state = 'active'";
-        let sealed: Vec<u8> = it.scalar(sealed).await;
+        Self::of_database(it.database.url()).await
+    }
+
+    /// The key of the deployment on a database, unsealed.
+    pub async fn of_database(url: &str) -> Self {
+        let active = "SELECT kid, sealed_private FROM signing_keys WHERE state = 'active'";
+        let rows = sql(url, active).await;
+        let (kid, sealed): (String, Vec<u8>) = (rows[0].get(0), rows[0].get(1));
         let pair = Ed25519KeyPair::from_pkcs8(&open(&kid, &sealed)).expect("a key pair");
         Self { kid, pair }
     }

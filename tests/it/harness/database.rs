@@ -63,11 +63,7 @@ impl Database {
     }
 
     pub async fn sql(&self, statement: &str) -> Vec<Row> {
-        let client = connect(&self.url).await;
-        client
-            .query(statement, &[])
-            .await
-            .unwrap_or_else(|error| panic!("{statement}: {error:?}"))
+        sql(&self.url, statement).await
     }
 
     pub async fn connect(&self) -> Client {
@@ -126,6 +122,15 @@ impl Drop for Database {
         });
         let _ = dropped.join();
     }
+}
+
+/// Runs SQL on the database of an address.
+pub async fn sql(url: &str, statement: &str) -> Vec<Row> {
+    let client = connect(url).await;
+    client
+        .query(statement, &[])
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {error:?}"))
 }
 
 async fn connect(url: &str) -> Client {
