@@ -10,6 +10,7 @@ mod introspect;
 mod master_key;
 mod master_keys;
 pub mod password;
+mod purge;
 mod refresh;
 mod renew;
 mod revocations;
