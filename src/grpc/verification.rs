@@ -77,8 +77,8 @@ impl Verification for VerificationService {
         let mut fields = Fields::default();
         let since = parse_cursor(&mut fields, &request.cursor);
         let since = fields.finish(|| Some(since))?;
-        self.identity.service(token).await?;
-        let subscription = self.identity.watch_revocations(since)?;
+        let caller = self.identity.service(token).await?;
+        let subscription = self.identity.watch_revocations(caller, since)?;
         let speaker = Speaker {
             retention: self.identity.revocation_retention(),
             superseded: self.identity.settings().superseded,
