@@ -71,7 +71,7 @@ impl AuthState {
     fn refresh(
         &mut self,
         signer: &Signer,
-        request: v1::RefreshRequest,
+        request: &v1::RefreshRequest,
     ) -> Result<v1::RefreshResponse, Status> {
         let first = self
             .used
@@ -138,7 +138,7 @@ impl Auth for State {
         };
         let reply = || {
             let mut auth = unpoisoned(&self.auth);
-            auth.refresh(&self.signer, request)
+            auth.refresh(&self.signer, &request)
         };
         deliver(how, reply).await.map(Response::new)
     }
