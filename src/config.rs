@@ -127,7 +127,9 @@ impl Serve {
             max_watchers: self.listen.max_watchers,
             revocation_overlap: *self.connections.statement_timeout * STATEMENTS,
             registration: identity.registration,
-            signing_keys: identity.access_tokens.policy(),
+            signing_keys: identity
+                .access_tokens
+                .policy(*identity.session_idle_lifetime),
             password_policy: self.password.password_min_characters,
         }
     }
@@ -173,6 +175,10 @@ pub struct CreateUser {
     /// Gives the role `admin`: the user can call the admin services.
     #[arg(long)]
     pub admin: bool,
+
+    /// Gives a role; may be repeated. `service` lets a service check the tokens of others.
+    #[arg(long = "role", value_name = "ROLE")]
+    pub roles: Vec<String>,
 
     /// Reads the password from standard input, instead of generating one.
     #[arg(long)]

@@ -10,6 +10,7 @@ mod introspect;
 mod master_key;
 mod master_keys;
 pub mod password;
+mod purge;
 mod refresh;
 mod renew;
 mod revocations;
@@ -151,7 +152,7 @@ impl Identity {
 
     /// Has [`Identity::tend_signing_keys`] look at the keys now: another replica has
     /// changed them.
-    pub fn wake_signing_keys(&self) {
+    fn wake_signing_keys(&self) {
         self.0.signing_keys.wake();
     }
 

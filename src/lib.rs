@@ -1,7 +1,8 @@
 //! Rollcall, a gRPC identity service in which every device has a session of its own.
 //!
 //! The library is what the binary `rollcall` is made of, and what the tests drive. Its
-//! interface to the world is `proto/rollcall/v1`; nothing promises that its Rust API stays.
+//! interface to the world is `proto/rollcall/v1` and [`client`]; nothing promises that the rest
+//! of its Rust API stays.
 //!
 //! # The map
 //!
@@ -19,6 +20,9 @@
 //! Around them: [`config`] is the command line, [`command`] what each command does,
 //! [`proto`] the generated code, [`telemetry`] the logs, [`dev`] the private Postgres of
 //! `rollcall dev` and of the tests, and what else it shows.
+//!
+//! [`client`] is for the other side: services that check access tokens, and devices. It is the
+//! feature `client`; everything above is the feature `server`.
 //!
 //! # The flow of a refresh
 //!
@@ -48,7 +52,8 @@
 //! 6. **A fork is theft.** Two different refreshes of one generation end that session at the
 //!    second, and no other.
 //! 7. **Revoked is revoked.** After a revoke answered OK, no refresh of that session succeeds
-//!    on any replica.
+//!    on any replica, and verifiers that follow the feed reject its access tokens within a
+//!    second; those that have lost it know.
 //! 8. **A failure never revokes.** A timeout or a lost connection changes no verdict.
 //! 9. **Garbage never reaches the database.** It fails its MAC before any query.
 //! 10. **Hashing never starves the rest.** Passwords are hashed behind a bound; the surplus is
@@ -57,6 +62,7 @@
 //! # What is deliberately absent
 //!
 //! - A cache of sessions: a revoke through one replica must hold on all.
+//! - A table of revocations: the rows say what has ended, and the feed reads them.
 //! - A history of tokens: an old generation proves itself by its MAC.
 //! - Traits over the store: there is one backend.
 //! - A transaction around a refresh: each of its statements stands alone.

@@ -16,7 +16,7 @@ use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};
 
 use super::verifier::{Verifier, VerifyError};
-use crate::model::access_token::Claims;
+use crate::model::access_token::{Claims, Invalid};
 use bearer::Bearer;
 use refusal::{Dialect, Refusal};
 use renewal::Renewal;
@@ -192,6 +192,11 @@ impl Rules {
                 successor: None,
             },
             (Err(VerifyError::Expired(claims)), Some(renewal)) if renewal::is_single(&claims) => {
+                renewal.renew(&self.verifier, token, parts).await?
+            }
+            (Err(VerifyError::Invalid(Invalid::UnknownKey)), Some(renewal))
+                if renewal::may_be_single(token) =>
+            {
                 renewal.renew(&self.verifier, token, parts).await?
             }
             (Err(error), _) => return Err(Refusal::Token(error)),

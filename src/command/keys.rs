@@ -1,6 +1,6 @@
 //! `rollcall keys`: the signing keys, around a running server.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use time::OffsetDateTime;
 
@@ -41,7 +41,8 @@ pub(super) async fn rotate(options: &RotateKeys) -> Result<(), Box<dyn Error>> {
     let keys = SigningKeys::new(
         pool(&options.database)?,
         &options.master_key.load()?,
-        options.access_tokens.policy(),
+        // Nothing is renewed here.
+        options.access_tokens.policy(Duration::ZERO),
     );
     let active = if options.emergency {
         let active = keys.rotate_in_emergency().await?;

@@ -30,16 +30,16 @@ pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
     hashing.validate()?;
     let hasher = PasswordHasher::new(hashing)?;
     let pool = pool(&options.database)?;
-    let roles = if options.admin {
-        vec![ADMIN.to_owned()]
-    } else {
-        Vec::new()
-    };
+    let mut roles = options.roles;
+    if options.admin {
+        roles.push(ADMIN.to_owned());
+    }
+    let roles = Roles::parse(roles).map_err(|error| format!("--role {error}"))?;
     let new = NewUser {
         login,
         password: typed,
         display_name: String::new(),
-        roles: Roles::parse(roles)?,
+        roles,
     };
     let user = create_user(&pool, &hasher, new).await?;
     eprintln!("created user {} ({})", user.login, user.id);

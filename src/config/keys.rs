@@ -97,14 +97,15 @@ pub struct AccessTokenOptions {
 }
 
 impl AccessTokenOptions {
-    /// How signing keys live.
+    /// How signing keys live, where a token can be renewed for so long.
     #[must_use]
-    pub fn policy(&self) -> Policy {
+    pub fn policy(&self, renewal: std::time::Duration) -> Policy {
         Policy {
             algorithm: self.signing_algorithm,
             lifetime: *self.signing_key_lifetime,
             lead: *self.signing_key_lead,
             access_token_lifetime: *self.access_token_lifetime,
+            renewal,
         }
     }
 }

@@ -125,6 +125,21 @@ pub(super) const CHLOE: Person = Person {
     }],
 };
 
+/// The account of a service that checks access tokens.
+pub(super) const ORDERS: Person = Person {
+    login: "orders",
+    display_name: "Order service",
+    roles: &[role::SERVICE],
+    main: Gadget {
+        id: "orders-1",
+        name: "orders-1",
+        client_id: "orders",
+        user_agent: "orders/2.3.0",
+        ip_address: v4(192, 0, 2, 10),
+    },
+    others: &[],
+};
+
 const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(a, b, c, d))
 }

@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use super::people::{ANA, BEN, CHLOE, OPERATOR, Person};
+use super::people::{ANA, BEN, CHLOE, OPERATOR, ORDERS, Person};
 use crate::{config::ListenAddress, model::ids::SessionId};
 use shell::{json, quoted, quoted_path};
 
@@ -116,7 +116,7 @@ impl Screen<'_> {
         text
     }
 
-    fn places(&self) -> [(&'static str, String); 5] {
+    fn places(&self) -> [(&'static str, String); 6] {
         [
             (
                 "gRPC",
@@ -145,6 +145,13 @@ impl Screen<'_> {
                 format!(
                     "logins {}, {} and {}, password of each {}",
                     ANA.login, BEN.login, CHLOE.login, self.demo_password
+                ),
+            ),
+            (
+                "Service",
+                format!(
+                    "login {}, which may check the tokens of others, the same password",
+                    ORDERS.login
                 ),
             ),
         ]

@@ -4,7 +4,7 @@
 use std::error::Error as StdError;
 
 use super::Error;
-use super::people::{ANA, BEN, CHLOE, Gadget, OPERATOR, Person};
+use super::people::{ANA, BEN, CHLOE, Gadget, OPERATOR, ORDERS, Person};
 use crate::{
     identity::{self, Granted, Identity, NewUser, SignIn},
     model::{
@@ -47,12 +47,13 @@ pub async fn seed(
     operator_password: &str,
     demo_password: &str,
 ) -> Result<Seeded, Error> {
-    // Four at once, within what the hasher lets wait on a single core.
-    let (operator, ana, _, _) = tokio::try_join!(
+    // Five at once, within what the hasher lets wait on a single core.
+    let (operator, ana, _, _, _) = tokio::try_join!(
         settle(identity, &OPERATOR, operator_password),
         settle(identity, &ANA, demo_password),
         settle(identity, &BEN, demo_password),
         settle(identity, &CHLOE, demo_password),
+        settle(identity, &ORDERS, demo_password),
     )?;
     let ana_other = ana.others.first().copied().unwrap_or(ana.main.session.id);
     Ok(Seeded {

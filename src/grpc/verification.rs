@@ -16,7 +16,7 @@ use crate::{
         session::Superseded,
     },
     proto::v1::{
-        self, revocation::Revocation as Kind, verification_server::Verification,
+        self, revocation::Kind, verification_server::Verification,
         watch_revocations_response::Message as Said,
     },
 };
@@ -77,8 +77,8 @@ impl Verification for VerificationService {
         let mut fields = Fields::default();
         let since = parse_cursor(&mut fields, &request.cursor);
         let since = fields.finish(|| Some(since))?;
-        self.identity.service(token).await?;
-        let subscription = self.identity.watch_revocations(since)?;
+        let caller = self.identity.service(token).await?;
+        let subscription = self.identity.watch_revocations(caller, since)?;
         let speaker = Speaker {
             retention: self.identity.revocation_retention(),
             superseded: self.identity.settings().superseded,
@@ -190,7 +190,7 @@ impl Speaker {
             Revoked::Key { kid } => Kind::KeyDropped(v1::KeyDropped { kid: kid.clone() }),
         };
         v1::Revocation {
-            revocation: Some(kind),
+            kind: Some(kind),
             time: Some(timestamp(revocation.at)),
         }
     }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::{Error, Identity, Settings, tell_log};
 use crate::{
     model::{
-        access_token::{self, Claims},
+        access_token::{self, Claims, VerifyingKey},
         ids::{SessionId, UserId},
         role::Roles,
         session::{EndReason, State, Superseded},
@@ -37,7 +37,21 @@ impl Identity {
     /// When the token is invalid; not when it has expired.
     pub fn claims(&self, access_token: &str) -> Result<Claims, Error> {
         let ring = self.0.signing_keys.ring()?;
-        let find = |kid: &str| ring.find(kid);
+        self.claims_by(access_token, |kid| ring.find(kid))
+    }
+
+    /// What an access token of this deployment says that is to be renewed: its key need not
+    /// be published any more.
+    pub(super) fn claims_for_renewal(&self, access_token: &str) -> Result<Claims, Error> {
+        let ring = self.0.signing_keys.ring()?;
+        self.claims_by(access_token, |kid| ring.find_former(kid))
+    }
+
+    fn claims_by<'k>(
+        &self,
+        access_token: &str,
+        find: impl FnOnce(&str) -> Option<&'k VerifyingKey>,
+    ) -> Result<Claims, Error> {
         let Settings {
             issuer, audience, ..
         } = &self.0.settings;

@@ -31,7 +31,7 @@ impl Identity {
     /// [`Error::AccessTokenInvalid`], also for a token of a session that has a refresh
     /// token; else as [`Identity::refresh`].
     pub async fn renew(&self, request: Renew) -> Result<Granted, Error> {
-        let claims = self.claims(&request.access_token)?;
+        let claims = self.claims_for_renewal(&request.access_token)?;
         let commitment = match claims.token_mode {
             TokenMode::Single => Commitment::from_jti(&claims.jti),
             TokenMode::Pair => None,

@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Error, Identity, Settings};
+use super::{Caller, Error, Identity, Settings};
 use crate::{
     error_chain,
     model::{revocation::Revoked, session::Superseded},
@@ -208,14 +208,18 @@ impl Identity {
         settings.revocation_overlap.min(retention(settings))
     }
 
-    /// Subscribes to the revocations, from the time of an earlier message on if it is
-    /// still known.
+    /// Subscribes a service to the revocations, from the time of an earlier message on if it
+    /// is still known.
     ///
     /// # Errors
     ///
     /// [`Error::NotReady`] before the first look and at the end, and
     /// [`Error::TooManyWatchers`].
-    pub fn watch_revocations(&self, since: Option<OffsetDateTime>) -> Result<Subscription, Error> {
+    pub fn watch_revocations(
+        &self,
+        caller: Caller,
+        since: Option<OffsetDateTime>,
+    ) -> Result<Subscription, Error> {
         let feed = &self.0.feed;
         let place = Arc::clone(&feed.places).try_acquire_owned();
         let place = place.map_err(|_| Error::TooManyWatchers)?;
@@ -225,7 +229,12 @@ impl Identity {
         }
         let since = since.map(|time| time - self.overlap());
         let snapshot = past.since(since).ok_or(Error::NotReady)?;
-        Ok(Subscription::new(snapshot, feed.news.subscribe(), place))
+        Ok(Subscription::new(
+            caller,
+            snapshot,
+            feed.news.subscribe(),
+            place,
+        ))
     }
 
     /// For how long a revocation matters.

@@ -206,7 +206,10 @@ impl SigningKeys {
         let _loading = self.loading.lock().await;
         let find = async |conn: &mut _| signing_keys::find_published(conn).await;
         let published = self.pool.run(find).await?;
-        if let Some(ring) = self.open_all(&published)? {
+        let renewal = self.policy.renewal;
+        let find = async |conn: &mut _| signing_keys::find_former(conn, renewal).await;
+        let former = self.pool.run(find).await?;
+        if let Some(ring) = self.open_all(&published, &former)? {
             self.ring.store(Some(Arc::new(ring)));
         }
         Ok(published)

@@ -164,6 +164,8 @@ pub struct Policy {
     pub lead: Duration,
     /// How long an access token lives.
     pub access_token_lifetime: Duration,
+    /// For how long the token of a single-token session can be renewed.
+    pub renewal: Duration,
 }
 
 impl Policy {

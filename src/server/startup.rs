@@ -28,8 +28,8 @@ const FEED: PoolOptions = PoolOptions {
 /// How long to wait for a database that cannot be reached, at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Makes the database ready, then watches over it and its signing keys for ever. A database that cannot be
-/// reached is waited for; one that cannot be used is an error.
+/// Makes the database ready, then watches over it and what is in it for ever. A database
+/// that cannot be reached is waited for; one that cannot be used is an error.
 pub(super) async fn run(
     config: &Serve,
     identity: &Identity,
@@ -56,6 +56,7 @@ pub(super) async fn run(
         never = watch(&watched, health) => match never {},
         never = identity.tend_signing_keys() => match never {},
         never = identity.follow_revocations(&followed) => match never {},
+        never = identity.purge_superseded_tokens() => match never {},
     }
 }
 

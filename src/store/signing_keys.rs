@@ -7,16 +7,19 @@
 mod change;
 mod row;
 
+use std::time::Duration;
+
 use diesel::{
     ExpressionMethods, QueryDsl,
-    sql_types::{Bytea, Nullable, Text, Timestamptz, Untyped},
+    pg::data_types::PgInterval,
+    sql_types::{Bytea, Interval, Nullable, Text, Timestamptz, Untyped},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use time::OffsetDateTime;
 
 pub use change::{Emergency, Rotation, drop_and_rotate, expire, replace_next, reseal, rotate};
 
-use super::{Error, schema::signing_keys::dsl, statement::statement};
+use super::{Error, schema::signing_keys::dsl, sessions::interval, statement::statement};
 use crate::model::signing_key::{Algorithm, SigningKey};
 use row::{KeyRow, KeySql};
 
@@ -106,6 +109,39 @@ pub async fn find_published(conn: &mut AsyncPgConnection) -> Result<Published, E
         keys: keys.collect::<Result<_, _>>()?,
         now,
     })
+}
+
+struct FormerBinds {
+    for_as_long: PgInterval,
+}
+
+statement! {
+    /// Not one of a call's statements, which its alias shows.
+    FindFormer(&FormerBinds) -> (KeySql, Bytea, Nullable<Bytea>) = |it|
+        "SELECT kid, algorithm, state, created_at, activated_at, retired_at, expires_at, dropped, \
+         sealed_private, sealed_public FROM signing_keys AS published \
+         WHERE state = 'gone' AND NOT dropped AND sealed_public IS NOT NULL AND expires_at > now() - ",
+        [Interval: it.for_as_long], "::interval"
+}
+
+/// The keys that have signed, and have been gone for no longer than this; not those that
+/// were dropped.
+///
+/// # Errors
+///
+/// When the database cannot be asked or a row cannot be.
+pub async fn find_former(
+    conn: &mut AsyncPgConnection,
+    for_as_long: Duration,
+) -> Result<Vec<SealedKey>, Error> {
+    let binds = FormerBinds {
+        for_as_long: interval(for_as_long),
+    };
+    let rows: Vec<(KeyRow, Vec<u8>, Option<Vec<u8>>)> = FindFormer(&binds).load(conn).await?;
+    let keys = rows
+        .into_iter()
+        .map(|(row, private, public)| row.with_half(private, public));
+    keys.collect()
 }
 
 /// Every key there ever was, newest first.

@@ -81,7 +81,7 @@ fn answer(result: &Result<Vec<u8>, Status>) -> &'static str {
         (Code::Unauthenticated, "ACCESS_TOKEN_INVALID") => "token",
         (Code::Unauthenticated, "SESSION_ENDED") => "ended",
         (Code::PermissionDenied, "ADMIN_REQUIRED") => "admin",
-        (Code::PermissionDenied, "SERVICE_REQUIRED") => "service",
+        (Code::PermissionDenied, "ROLE_REQUIRED") => "service",
         (Code::NotFound, "SESSION_NOT_FOUND") => "none",
         _ => panic!("no cell has this: {status:?}"),
     }

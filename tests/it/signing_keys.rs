@@ -153,7 +153,7 @@ async fn only_what_has_expired_of_the_retiring_keys_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replica_that_is_woken_learns_what_another_has_changed() {
+async fn replica_learns_at_once_what_another_has_changed() {
     let it = Harness::start().await;
     let other = it.replica().await;
     // More often than it would look at the keys by itself while the test has patience.
@@ -163,8 +163,6 @@ async fn replica_that_is_woken_learns_what_another_has_changed() {
             let rotated = it.identity.rotate_signing_key().await;
             rotated.expect("rotates");
             let next = it.database.key("next").await;
-            assert!(!published(&other).contains(&next));
-            other.identity.wake_signing_keys();
             while !published(&other).contains(&next) {
                 tokio::task::yield_now().await;
             }
@@ -256,4 +254,45 @@ async fn refreshed(it: &Replica, refresh_token: &str) -> (String, String) {
 /// Whether a replica takes an access token, without a statement.
 fn takes(replica: &Replica, access_token: &str) -> Result<(), identity::Error> {
     replica.identity.claims(access_token).map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_token_is_renewed_after_its_key_is_gone_for_as_long_as_a_session_may_idle() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    it.create_user("ana", &[]).await;
+    let (ana, late) = (
+        it.sign_in_single("ana").await,
+        it.sign_in_single("ana").await,
+    );
+    it.database.age_keys("next", LEAD).await;
+    rotate(&it, &admin, false).await.expect("rotates");
+    it.database.age_keys("retiring", "29 days").await;
+    it.identity.load_signing_keys().await.expect("looks");
+    let gone = it.database.key("gone").await;
+    assert_eq!(kid(&ana.access_token), gone);
+    let refused = present(&it, &ana.access_token).await;
+    assert_eq!(
+        reason(&refused.expect_err("not published")),
+        "ACCESS_TOKEN_INVALID"
+    );
+    let renewed = it.renew(&ana.access_token).await.expect("renews");
+    let renewed = renewed.tokens.expect("tokens").access_token;
+    present(&it, &renewed).await.expect("is good");
+
+    it.database.age_keys("gone", "2 days").await;
+    it.identity.load_signing_keys().await.expect("looks");
+    let refused = it.renew(&late.access_token).await.expect_err("too late");
+    assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_token_of_a_dropped_key_is_not_renewed() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    it.create_user("ana", &[]).await;
+    let ana = it.sign_in_single("ana").await;
+    rotate(&it, &admin, true).await.expect("rotates");
+    let refused = it.renew(&ana.access_token).await.expect_err("dropped");
+    assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
 }

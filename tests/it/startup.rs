@@ -46,7 +46,7 @@ async fn server_that_must_not_migrate_refuses_an_old_schema() {
     assert!(said.contains("rollcall migrate"), "{said}");
 
     let url = database.url().parse().expect("a URL");
-    assert_eq!(store::migrate(&url).await.expect("migrates").len(), 1);
+    assert!(!store::migrate(&url).await.expect("migrates").is_empty());
     assert!(store::migrate(&url).await.expect("migrates").is_empty());
     Replica::start(&database, &["--no-migrate"]).await;
 }

@@ -1,11 +1,15 @@
 //! What the service asks of Postgres: how many statements, which, and by which plans.
 
-use std::{fmt::Write, time::Duration};
+use std::fmt::Write;
 
-use rollcall::{proto::v1::BindingReaction, store::sessions};
+use rollcall::proto::v1::BindingReaction;
 use tokio_postgres::Client;
 
 use crate::harness::{Harness, Replica, SignedIn, bound, good_request, request_id, rpcs};
+
+/// The feed's looks at revocations.
+const LOOKS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+     AND query LIKE 'WITH since AS%'";
 
 /// Not the server's pings and looks at revocations, what sets up a connection, and what is
 /// asked once at the start: the keys, which are a handful.
@@ -40,7 +44,7 @@ async fn call_all(it: &Harness) -> Vec<(String, i64)> {
 }
 
 /// Brings about the statements that no good request does: of a server that denies earlier
-/// tokens, of bindings that break, and of what is deleted once it is of no use.
+/// tokens and deletes what tells of them, and of bindings that break.
 async fn call_rarely(it: &Harness) {
     let denying = ["--superseded-access-tokens", "deny"];
     let denying = Replica::start(&it.database, &denying).await;
@@ -57,9 +61,10 @@ async fn call_rarely(it: &Harness) {
     let free = denying.sign_in("bound").await;
     let refreshed = denying.refresh(&free.refresh_token, &request_id()).await;
     refreshed.expect("lives");
-    let mut conn = denying.identity.pool().get().await.expect("a connection");
-    let purged = sessions::purge_superseded(&mut conn, Duration::ZERO, 10).await;
-    purged.expect("purges");
+    let purges = "SELECT count(*) FROM pg_stat_statements AS s \
+         JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
+         WHERE s.query LIKE 'WITH old AS%'";
+    it.database.wait_for(purges, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,6 +145,30 @@ async fn no_statement_of_the_hot_path_scans_thousands_of_sessions() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_revocations_among_thousands_of_sessions_uses_the_indexes() {
+    let it = Harness::start().await;
+    let client = it.database.connect().await;
+    client.batch_execute(CROWD).await.expect("inserts");
+    let settings = "SET plan_cache_mode = force_generic_plan";
+    client.batch_execute(settings).await.expect("sets");
+    let looks = sent(&client, LOOKS).await;
+    let [look] = &looks[..] else {
+        panic!("not one look: {looks:?}")
+    };
+    let plan = plan(&client, look).await;
+    for table in ["sessions", "users", "superseded_tokens"] {
+        assert!(!plan.contains(&format!("Seq Scan on {table}")), "{plan}");
+    }
+    for index in [
+        "sessions_revoked_at",
+        "users_roles_changed_at",
+        "superseded_tokens_superseded_at",
+    ] {
+        assert!(plan.contains(index), "{plan}");
+    }
+}
+
 /// 2,000 users with ten sessions each, most of them live.
 const CROWD: &str = "
     INSERT INTO users (id, login, display_name, roles, password_hash, created_at, updated_at,
@@ -157,17 +186,22 @@ const CROWD: &str = "
              CASE WHEN n % 5 = 0 THEN 'LOGGED_OUT' END
       FROM generate_series(1, 20000) AS n;
     INSERT INTO superseded_tokens (user_id, session_id, generation, superseded_at)
-      SELECT user_id, id, 1, now() FROM sessions;
+      SELECT user_id, id, 1, now() FROM sessions ON CONFLICT DO NOTHING;
     ANALYZE users, user_logins, sessions, superseded_tokens";
 
 /// Every statement that calls have sent, in the order of their texts.
 async fn statements(client: &Client) -> Vec<String> {
-    let query = format!("SELECT query FROM pg_stat_statements WHERE {OF_CALLS} ORDER BY query");
-    let rows = client.query(&query, &[]).await.expect("statements");
-    let mut statements: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let mut statements = sent(client, OF_CALLS).await;
     statements.retain(|query| !matches!(query.as_str(), "BEGIN" | "COMMIT" | "ROLLBACK"));
     assert!(statements.len() > 10, "the RPCs have sent statements");
     statements
+}
+
+/// The statements sent that meet a condition, in the order of their texts.
+async fn sent(client: &Client, condition: &str) -> Vec<String> {
+    let query = format!("SELECT query FROM pg_stat_statements WHERE {condition} ORDER BY query");
+    let rows = client.query(&query, &[]).await.expect("statements");
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 async fn plan(client: &Client, query: &str) -> String {

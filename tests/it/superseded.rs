@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use rollcall::{proto::v1, store::sessions};
+use rollcall::{
+    proto::v1::{self, verification_client::VerificationClient},
+    store::sessions,
+};
 use tonic::{Code, Status};
 
-use crate::harness::{Harness, Replica, bearer, claims, reason, request_id};
+use crate::harness::{Harness, Process, Replica, bearer, claims, reason, request_id};
 
 const DENY: [&str; 2] = ["--superseded-access-tokens", "deny"];
+/// How many sessions it is told of.
+const LEFT: &str = "SELECT count(*) FROM superseded_tokens";
 
 async fn present(it: &Replica, access_token: &str) -> Result<(), Status> {
     let request = bearer(v1::ListMySessionsRequest::default(), access_token);
@@ -149,7 +154,8 @@ async fn allowed_earlier_tokens_hold_and_nothing_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn purge_deletes_what_is_old_in_batches_and_skips_what_is_locked() {
-    let it = Harness::with(&DENY).await;
+    // A server that does not purge by itself.
+    let it = Harness::start().await;
     it.sql(
         "INSERT INTO superseded_tokens (user_id, session_id, generation, superseded_at) \
          SELECT md5('u' || n)::uuid, md5('s' || n)::uuid, n, now() - n * interval '1 min' \
@@ -158,13 +164,12 @@ async fn purge_deletes_what_is_old_in_batches_and_skips_what_is_locked() {
     .await;
     let mut conn = it.identity.pool().get().await.expect("a connection");
     let age = Duration::from_secs(10 * 60 + 30);
-    let left = "SELECT count(*) FROM superseded_tokens";
     let oldest = "SELECT * FROM superseded_tokens WHERE generation = 20";
     let lock = it.database.lock(oldest).await;
     for (limit, purged, remaining) in [(4, 4, 16_i64), (100, 5, 11), (100, 0, 11)] {
         let count = sessions::purge_superseded(&mut conn, age, limit).await;
         assert_eq!(count.expect("purges"), purged);
-        assert_eq!(it.scalar::<i64>(left).await, remaining);
+        assert_eq!(it.scalar::<i64>(LEFT).await, remaining);
     }
     lock.batch_execute("COMMIT").await.expect("commits");
     let count = sessions::purge_superseded(&mut conn, age, 100).await;
@@ -173,4 +178,42 @@ async fn purge_deletes_what_is_old_in_batches_and_skips_what_is_locked() {
         .scalar("SELECT max(generation) FROM superseded_tokens")
         .await;
     assert_eq!(kept, 10);
+}
+
+/// Rows that tell of `count` sessions, superseded `age` ago.
+async fn tell(it: &Harness, count: u32, age: &str) {
+    it.sql(&format!(
+        "INSERT INTO superseded_tokens (user_id, session_id, generation, superseded_at) \
+         SELECT gen_random_uuid(), gen_random_uuid(), 1, now() - interval '{age}' \
+         FROM generate_series(1, {count})"
+    ))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_starts_purges_what_is_of_no_use_and_keeps_what_the_feed_tells() {
+    let it = Harness::start().await;
+    tell(&it, 2_500, "11 min 1 s").await;
+    tell(&it, 3, "10 min 30 s").await;
+    let _denying = Replica::start(&it.database, &DENY).await;
+    it.database.wait_for(LEFT, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_purge_is_logged_and_stops_nothing() {
+    let it = Harness::start().await;
+    tell(&it, 1, "1 h").await;
+    it.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'not now'; END $$",
+    )
+    .await;
+    it.sql("CREATE TRIGGER refuse BEFORE DELETE ON superseded_tokens EXECUTE FUNCTION refuse()")
+        .await;
+    let denying = Process::serve(it.database.url(), &DENY).await;
+    let line = denying.line_with("superseded tokens not purged").await;
+    assert!(line.contains("not now"), "{line}");
+    let mut client = VerificationClient::new(denying.channel().await);
+    let keys = client.get_jwks(v1::GetJwksRequest {}).await;
+    keys.expect("serves on");
 }

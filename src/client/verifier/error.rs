@@ -178,7 +178,7 @@ impl ConnectError {
         let (address, code) = (address.to_owned(), status.code());
         let (reason, status) = (answer::reason(&status), Box::new(status));
         match (code, reason) {
-            (_, Some(ErrorReason::ServiceRequired)) => Self::RoleMissing,
+            (_, Some(ErrorReason::RoleRequired)) => Self::RoleMissing,
             (_, Some(_)) | (Code::Unavailable | Code::DeadlineExceeded, None) => {
                 Self::Unreachable { address, status }
             }

@@ -12,7 +12,10 @@ use super::{
     News,
     past::{Part, Snapshot},
 };
-use crate::{identity::Error, model::revocation::Revocation};
+use crate::{
+    identity::{Caller, Error},
+    model::revocation::{Revocation, Revoked},
+};
 
 /// What a subscriber is told.
 #[derive(Clone, Debug)]
@@ -37,17 +40,20 @@ pub struct Subscription {
     /// them.
     parts: VecDeque<Part>,
     last: Option<Message>,
+    caller: Caller,
     news: broadcast::Receiver<News>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Subscription {
     pub(super) fn new(
+        caller: Caller,
         snapshot: Snapshot,
         news: broadcast::Receiver<News>,
         place: OwnedSemaphorePermit,
     ) -> Self {
         Self {
+            caller,
             parts: snapshot.parts.into(),
             last: Some(Message::SnapshotComplete {
                 time: snapshot.now,
@@ -62,8 +68,10 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// [`Error::WatchLagged`] when the subscriber took too long over the earlier ones, and
-    /// [`Error::NotReady`] when this replica shuts down. There is nothing after an error.
+    /// [`Error::WatchLagged`] when the subscriber took too long over the earlier ones,
+    /// [`Error::NotReady`] when this replica shuts down, and [`Error::AccessTokenInvalid`] or
+    /// [`Error::ServiceRequired`] when the subscriber may not watch any more. There is
+    /// nothing after an error.
     pub async fn next(&mut self) -> Result<Message, Error> {
         loop {
             if let Some(part) = self.parts.pop_front() {
@@ -73,11 +81,31 @@ impl Subscription {
                 return Ok(message);
             }
             match self.news.recv().await {
-                Ok(News::Revocations(parts, time)) => self.queue(&parts, time),
+                Ok(News::Revocations(parts, time)) => {
+                    for revocation in parts.iter().flat_map(|part| part.iter()) {
+                        self.may_go_on(&revocation.revoked)?;
+                    }
+                    self.queue(&parts, time);
+                }
                 Ok(News::Heartbeat(time)) => return Ok(Message::Heartbeat(time)),
                 Ok(News::Stopped) | Err(RecvError::Closed) => return Err(Error::NotReady),
                 Err(RecvError::Lagged(_)) => return Err(Error::WatchLagged),
             }
+        }
+    }
+
+    /// Whether the subscriber may watch after what happened: it may have happened to it.
+    fn may_go_on(&self, revoked: &Revoked) -> Result<(), Error> {
+        match revoked {
+            Revoked::Session { session_id, .. } if *session_id == self.caller.session_id => {
+                Err(Error::AccessTokenInvalid)
+            }
+            Revoked::Roles { user_id, roles }
+                if *user_id == self.caller.user_id && !roles.include_service() =>
+            {
+                Err(Error::ServiceRequired)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -18,6 +18,8 @@ use crate::{
 pub(in crate::identity) struct Keyring {
     active: ActiveKey,
     verifying: HashMap<String, VerifyingKey>,
+    /// Of keys that are not published any more.
+    former: HashMap<String, VerifyingKey>,
     jwks: Vec<Jwk>,
 }
 
@@ -39,6 +41,11 @@ impl Keyring {
         self.verifying.get(kid)
     }
 
+    /// The key that a token names which may have expired long ago, and is to be renewed.
+    pub(in crate::identity) fn find_former(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.find(kid).or_else(|| self.former.get(kid))
+    }
+
     /// The public halves, oldest key first.
     pub(in crate::identity) fn jwks(&self) -> &[Jwk] {
         &self.jwks
@@ -47,11 +54,15 @@ impl Keyring {
 
 impl SigningKeys {
     /// The ring of what is published; `None` where nothing signs.
-    pub(super) fn open_all(&self, published: &Published) -> Result<Option<Keyring>, Error> {
+    pub(super) fn open_all(
+        &self,
+        published: &Published,
+        former: &[SealedKey],
+    ) -> Result<Option<Keyring>, Error> {
         let (mut active, mut verifying, mut jwks) = (None, HashMap::new(), Vec::new());
         for stored in &published.keys {
             let algorithm = stored.key.algorithm;
-            let jwk = pair::jwk(algorithm, &self.public_key(stored)?)?;
+            let (jwk, key) = self.verifying(stored)?;
             if stored.key.is_active() {
                 let private = self.seal_keys.open_key(stored)?.secret;
                 active = Some(ActiveKey {
@@ -60,16 +71,31 @@ impl SigningKeys {
                     encoding: encoding(algorithm, &private),
                 });
             }
-            let key = jwk.verifying_key();
-            let key = key.ok_or(Error::Crypto("a signing key verifies nothing"))?;
             verifying.insert(stored.key.kid.clone(), key);
             jwks.push(jwk);
         }
         Ok(active.map(|active| Keyring {
             active,
             verifying,
+            former: self.open_former(former),
             jwks,
         }))
+    }
+
+    /// Those that open: one whose master key has been taken away renews nothing more.
+    fn open_former(&self, former: &[SealedKey]) -> HashMap<String, VerifyingKey> {
+        let open = |stored: &SealedKey| {
+            let (jwk, key) = self.verifying(stored).ok()?;
+            Some((jwk.kid, key))
+        };
+        former.iter().filter_map(open).collect()
+    }
+
+    fn verifying(&self, stored: &SealedKey) -> Result<(Jwk, VerifyingKey), Error> {
+        let jwk = pair::jwk(stored.key.algorithm, &self.public_key(stored)?)?;
+        let key = jwk.verifying_key();
+        let key = key.ok_or(Error::Crypto("a signing key verifies nothing"))?;
+        Ok((jwk, key))
     }
 
     /// The public half, from what was sealed: a row that somebody changed or added

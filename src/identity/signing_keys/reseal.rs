@@ -1,13 +1,19 @@
 //! From one master key to another.
 
+use std::time::Duration;
+
 use super::{ATTEMPTS, pair};
 use crate::{
     identity::{Error, MasterKeys, master_keys::SealKeys},
     store::{
         Pool,
-        signing_keys::{SealedKey, find_published, reseal},
+        signing_keys::{SealedKey, find_former, find_published, reseal},
     },
 };
+
+/// For how long a token can be renewed at most, whatever a server is configured to:
+/// the longest absolute lifetime.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +35,11 @@ pub async fn reseal_signing_keys(pool: &Pool, master_keys: &MasterKeys) -> Resul
     let seal_keys = master_keys.seal_keys();
     let mut resealed = Vec::new();
     for _ in 0..ATTEMPTS {
-        let keys = pool
-            .run(async |conn| find_published(conn).await)
-            .await?
-            .keys;
+        let published = pool.run(async |conn| find_published(conn).await).await?;
+        let former = pool
+            .run(async |conn| find_former(conn, LONGEST_RENEWAL).await)
+            .await?;
+        let keys = [published.keys, former].concat();
         let mut settled = true;
         for stored in &keys {
             match reseal_one(pool, &seal_keys, stored).await? {

@@ -86,6 +86,7 @@ mod tests {
         lifetime: LIFETIME,
         lead: LEAD,
         access_token_lifetime: Duration::from_secs(10),
+        renewal: Duration::from_secs(86_400),
     };
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
     const INSTANT: Duration = Duration::from_nanos(1);

@@ -8,7 +8,7 @@ mod verification;
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -101,11 +101,11 @@ impl Fake {
     }
 
     pub fn auth(&self) -> MutexGuard<'_, AuthState> {
-        self.state.auth.lock().expect("no test panicked")
+        unpoisoned(&self.state.auth)
     }
 
     pub fn feed(&self) -> MutexGuard<'_, FeedState> {
-        self.state.feed.lock().expect("no test panicked")
+        unpoisoned(&self.state.feed)
     }
 
     /// A good token with its claims changed.
@@ -120,6 +120,11 @@ impl Drop for Fake {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Locks what a failed assertion may have poisoned: a test that fails still ends its fake.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An error as Rollcall's are.

@@ -213,6 +213,33 @@ async fn single_tokens_in_flight_are_renewed_by_one_generation() {
     assert_eq!(generation, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn single_token_whose_key_is_not_published_any_more_is_renewed() {
+    let it = Harness::start().await;
+    it.create_user("ana", &["reader"]).await;
+    let watch = it.sign_in_single("ana").await;
+    let mint = Mint::of(&it).await;
+    let expired = mint.with_claims(&watch, |claims| claims["exp"] = json!(1_000));
+    it.database.age_keys("next", "1 hour").await;
+    it.identity.rotate_signing_key().await.expect("rotates");
+    it.database.age_keys("retiring", "1 hour").await;
+    it.identity.load_signing_keys().await.expect("looks");
+    let verifier = connect(&it).await;
+
+    let plain = VerifyLayer::new(verifier.clone());
+    let headers = [("authorization", &*authorization(&expired))];
+    assert_eq!(ask(&plain, "/", &headers).await.status(), 401);
+    let layer = VerifyLayer::new(verifier).renew_single_tokens();
+    let answer = ask(&layer, "/", &headers).await;
+    assert_eq!(answer.body(), "reader");
+    assert!(answer.headers().contains_key("x-jwt"));
+    // Rollcall judges: a token that only says so is renewed nowhere.
+    let (message, _) = expired.rsplit_once('.').expect("a signature");
+    let forged = authorization(&format!("{message}.AAAA"));
+    let refused = ask(&layer, "/", &[("authorization", &*forged)]).await;
+    assert_eq!(refused.status(), 401);
+}
+
 /// A store that several sources share.
 #[derive(Clone, Default)]
 struct Shared(Arc<MemoryStore>);

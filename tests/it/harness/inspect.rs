@@ -96,14 +96,14 @@ impl Database {
         .await
     }
 
-    /// How many statements calls have sent to this database: not the server's pings and
-    /// looks at its keys and at revocations, and not what sets up a connection.
+    /// How many statements calls have sent to this database: not the server's pings,
+    /// purges and looks at its keys and at revocations, and not what sets up a connection.
     pub async fn statements(&self) -> i64 {
         let rows = self
             .sql(
                 "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
                  JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
-                 AND s.query !~ '^(SET |SELECT current_setting|WITH since AS|LISTEN|NOTIFY)' \
+                 AND s.query !~ '^(SET |SELECT current_setting|WITH since AS|WITH old AS|LISTEN|NOTIFY)' \
                  AND s.query !~ 'pg_stat_statements|pg_type|signing_keys AS published'",
             )
             .await;

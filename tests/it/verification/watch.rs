@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use rollcall::proto::v1::{
-    self, WatchRevocationsRequest, WatchRevocationsResponse, revocation::Revocation as Kind,
+    self, WatchRevocationsRequest, WatchRevocationsResponse, revocation::Kind,
     watch_revocations_response::Message,
 };
 use tonic::{Code, Status, Streaming};
@@ -52,7 +52,7 @@ impl Watch {
         if let Some(Message::Revocations(told)) = &response.message {
             for revocation in &told.revocations {
                 assert!(revocation.time.is_some());
-                match revocation.revocation.clone().expect("a kind") {
+                match revocation.kind.clone().expect("a kind") {
                     Kind::SessionEnded(it) => {
                         self.ended.insert(it.session_id);
                     }
@@ -435,4 +435,47 @@ async fn feed_goes_on_after_its_connection_was_cut_and_postgres_was_away() {
     watch.until_ended(&ana.phone.session_id).await;
     replica.auth().logout(logout(&ben)).await.expect("logs out");
     watch.until_ended(&ben.phone.session_id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriber_whose_own_session_ends_is_told_nothing_more() {
+    let it = Harness::start().await;
+    it.create_user("orders", &["service"]).await;
+    let (service, other) = (it.sign_in("orders").await, it.sign_in("orders").await);
+    let (mut watch, _) = Watch::open(&it, &service, "").await;
+    let (mut goes_on, _) = Watch::open(&it, &other, "").await;
+    let refresh_token = service.refresh_token.clone();
+    let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
+    logout.expect("logs out");
+    goes_on.until_ended(&service.session_id).await;
+    let refused = loop {
+        if let Err(status) = watch.read().await {
+            break status;
+        }
+    };
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriber_that_loses_its_role_is_told_nothing_more() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    let service = it.service().await;
+    let (mut watch, _) = Watch::open(&it, &service, "").await;
+    let demote = admin.request(v1::UpdateUserRequest {
+        user: Some(v1::User {
+            user_id: service.user_id.clone(),
+            ..v1::User::default()
+        }),
+        update_mask: Some(mask(&["roles"])),
+    });
+    it.user_admin().update_user(demote).await.expect("demotes");
+    let refused = loop {
+        if let Err(status) = watch.read().await {
+            break status;
+        }
+    };
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert_eq!(reason(&refused), "ROLE_REQUIRED");
 }

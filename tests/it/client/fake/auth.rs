@@ -6,7 +6,7 @@ use rollcall::proto::v1::{self, ErrorReason, auth_server::Auth};
 use serde_json::json;
 use tonic::{Code, Request, Response, Status};
 
-use super::{Signer, State, claims, now, refused};
+use super::{Signer, State, claims, now, refused, unpoisoned};
 use crate::{client::timestamp, harness::PASSWORD};
 
 /// How a refresh or a renewal is answered.
@@ -71,7 +71,7 @@ impl AuthState {
     fn refresh(
         &mut self,
         signer: &Signer,
-        request: v1::RefreshRequest,
+        request: &v1::RefreshRequest,
     ) -> Result<v1::RefreshResponse, Status> {
         let first = self
             .used
@@ -112,7 +112,7 @@ impl Auth for State {
         &self,
         request: Request<v1::AuthenticateRequest>,
     ) -> Result<Response<v1::AuthenticateResponse>, Status> {
-        let (request, mut auth) = (request.into_inner(), self.auth.lock().expect("unpoisoned"));
+        let (request, mut auth) = (request.into_inner(), unpoisoned(&self.auth));
         let is_right = request.password == PASSWORD;
         auth.sign_ins.push(request);
         if !is_right {
@@ -132,13 +132,13 @@ impl Auth for State {
     ) -> Result<Response<v1::RefreshResponse>, Status> {
         let request = request.into_inner();
         let how = {
-            let mut auth = self.auth.lock().expect("unpoisoned");
+            let mut auth = unpoisoned(&self.auth);
             auth.refreshes.push(request.clone());
             auth.replies.pop_front().unwrap_or(Reply::Grant)
         };
         let reply = || {
-            let mut auth = self.auth.lock().expect("unpoisoned");
-            auth.refresh(&self.signer, request)
+            let mut auth = unpoisoned(&self.auth);
+            auth.refresh(&self.signer, &request)
         };
         deliver(how, reply).await.map(Response::new)
     }
@@ -149,7 +149,7 @@ impl Auth for State {
     ) -> Result<Response<v1::RenewResponse>, Status> {
         let request = request.into_inner();
         let how = {
-            let mut auth = self.auth.lock().expect("unpoisoned");
+            let mut auth = unpoisoned(&self.auth);
             auth.renewals.push(request.clone());
             auth.replies.pop_front().unwrap_or(Reply::Grant)
         };
@@ -174,7 +174,7 @@ impl Auth for State {
         request: Request<v1::LogoutRequest>,
     ) -> Result<Response<v1::LogoutResponse>, Status> {
         let how = {
-            let mut auth = self.auth.lock().expect("unpoisoned");
+            let mut auth = unpoisoned(&self.auth);
             auth.logouts.push(request.into_inner());
             auth.replies.pop_front().unwrap_or(Reply::Grant)
         };

@@ -4,13 +4,13 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};
 use rollcall::proto::v1::{
-    self, ErrorReason, Revocation, WatchRevocationsResponse, revocation::Revocation as Kind,
+    self, ErrorReason, Revocation, WatchRevocationsResponse, revocation::Kind,
     verification_server::Verification, watch_revocations_response::Message,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tonic::{Code, Request, Response, Status};
 
-use super::{RETENTION, Signer, State, now, refused};
+use super::{RETENTION, Signer, State, now, refused, unpoisoned};
 use crate::client::timestamp;
 
 /// How often the feed gives a sign of life.
@@ -75,7 +75,7 @@ impl FeedState {
     /// Lets something happen now, and tells whoever listens.
     pub fn revoke(&mut self, kind: Kind) {
         let revocation = Revocation {
-            revocation: Some(kind),
+            kind: Some(kind),
             time: Some(timestamp(self.time())),
         };
         self.past.push(revocation.clone());
@@ -139,7 +139,7 @@ impl FeedState {
 pub(super) async fn beat(state: Arc<State>) {
     loop {
         tokio::time::sleep(BEAT).await;
-        let mut feed = state.feed.lock().expect("unpoisoned");
+        let mut feed = unpoisoned(&state.feed);
         if !feed.endless {
             feed.tell(Message::Heartbeat(v1::Heartbeat {}));
         }
@@ -152,7 +152,7 @@ impl Verification for State {
         &self,
         _: Request<v1::GetJwksRequest>,
     ) -> Result<Response<v1::GetJwksResponse>, Status> {
-        let mut feed = self.feed.lock().expect("unpoisoned");
+        let mut feed = unpoisoned(&self.feed);
         feed.fetches += 1;
         if feed.keys_fail {
             return Err(refused(Code::Unavailable, ErrorReason::Unavailable));
@@ -167,7 +167,7 @@ impl Verification for State {
         &self,
         request: Request<v1::IntrospectRequest>,
     ) -> Result<Response<v1::IntrospectResponse>, Status> {
-        let mut feed = self.feed.lock().expect("unpoisoned");
+        let mut feed = unpoisoned(&self.feed);
         assert!(request.metadata().contains_key("authorization"));
         feed.introspected.push(request.into_inner().token);
         Ok(Response::new(feed.introspection.clone()))
@@ -180,7 +180,7 @@ impl Verification for State {
         request: Request<v1::WatchRevocationsRequest>,
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
         let cursor = request.into_inner().cursor;
-        let told = self.feed.lock().expect("unpoisoned").open(&cursor)?;
+        let told = unpoisoned(&self.feed).open(&cursor)?;
         let stream = stream::unfold(told, |mut told| async {
             told.recv().await.map(|message| (message, told))
         });

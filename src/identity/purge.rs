@@ -1,0 +1,42 @@
+//! The removal of rows that are of no use any more.
+
+use std::{convert::Infallible, future::pending, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{Error, Identity};
+use crate::{error_chain, model::session::Superseded, store::sessions};
+
+/// How often to look for what has become of no use.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// How many rows one statement deletes at most, so that none takes long.
+const BATCH: u32 = 1_000;
+
+impl Identity {
+    /// Deletes for ever what says which access tokens were superseded, once those have
+    /// expired for every verifier. A failure is logged once, and tried again. Nothing waits
+    /// for it: what has expired is refused whether or not its row is there.
+    pub async fn purge_superseded_tokens(&self) -> Infallible {
+        if self.0.settings.superseded == Superseded::Allow {
+            return pending().await;
+        }
+        let mut failing = false;
+        loop {
+            let purged = self.purge().await;
+            if let (Err(error), false) = (&purged, failing) {
+                tracing::warn!(error = error_chain(error), "superseded tokens not purged");
+            }
+            failing = purged.is_err();
+            sleep(INTERVAL).await;
+        }
+    }
+
+    /// Deletes in batches, until one is not full.
+    async fn purge(&self) -> Result<(), Error> {
+        // For as long as the feed tells of them, to verifiers whose clocks differ.
+        let age = self.revocation_retention();
+        let purge = async |conn: &mut _| sessions::purge_superseded(conn, age, BATCH).await;
+        while self.0.pool.run(purge).await? == BATCH as usize {}
+        Ok(())
+    }
+}
