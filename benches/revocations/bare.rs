@@ -69,17 +69,17 @@ impl Bare {
 
 /// As many revocations as the real server puts into one.
 fn message(size: usize) -> WatchRevocationsResponse {
-    let revocation = || Revocation {
+    let revocation = |number| Revocation {
         revocation: Some(Kind::SessionEnded(SessionEnded {
-            session_id: uuid::Uuid::now_v7().to_string(),
-            user_id: uuid::Uuid::now_v7().to_string(),
+            session_id: uuid::Uuid::from_u128(number).to_string(),
+            user_id: uuid::Uuid::from_u128(number).to_string(),
         })),
         time: Some(prost_types::Timestamp {
             seconds: 1_795_000_000,
             nanos: 123_456_000,
         }),
     };
-    let revocations = (0..size).map(|_| revocation()).collect();
+    let revocations = (0..size as u128).map(revocation).collect();
     WatchRevocationsResponse {
         message: Some(Message::Revocations(Revocations { revocations })),
         ..WatchRevocationsResponse::default()
