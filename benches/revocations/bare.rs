@@ -10,7 +10,7 @@ use futures_util::{
 use rollcall::proto::v1::{
     GetJwksRequest, GetJwksResponse, IntrospectRequest, IntrospectResponse, Revocation,
     Revocations, SessionEnded, SnapshotComplete, WatchRevocationsRequest, WatchRevocationsResponse,
-    revocation::Revocation as Kind,
+    revocation::Kind,
     verification_server::{Verification, VerificationServer},
     watch_revocations_response::Message,
 };
@@ -69,17 +69,17 @@ impl Bare {
 
 /// As many revocations as the real server puts into one.
 fn message(size: usize) -> WatchRevocationsResponse {
-    let revocation = |number| Revocation {
-        revocation: Some(Kind::SessionEnded(SessionEnded {
-            session_id: uuid::Uuid::from_u128(number).to_string(),
-            user_id: uuid::Uuid::from_u128(number).to_string(),
+    let revocation = || Revocation {
+        kind: Some(Kind::SessionEnded(SessionEnded {
+            session_id: uuid::Uuid::now_v7().to_string(),
+            user_id: uuid::Uuid::now_v7().to_string(),
         })),
         time: Some(prost_types::Timestamp {
             seconds: 1_795_000_000,
             nanos: 123_456_000,
         }),
     };
-    let revocations = (0..size as u128).map(revocation).collect();
+    let revocations = (0..size).map(|_| revocation()).collect();
     WatchRevocationsResponse {
         message: Some(Message::Revocations(Revocations { revocations })),
         ..WatchRevocationsResponse::default()
