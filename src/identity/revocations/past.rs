@@ -28,19 +28,19 @@ pub(super) struct Past {
     /// happened.
     parts: VecDeque<(OffsetDateTime, Part)>,
     /// When each was last told to have happened: a look finds most of them again.
-    known: HashMap<Key, OffsetDateTime>,
+    known: HashMap<Target, OffsetDateTime>,
 }
 
 /// What a later revocation of the same replaces.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Key {
+enum Target {
     Session(SessionId),
     Roles(UserId),
     Superseded(SessionId),
     Key(String),
 }
 
-impl From<&Revoked> for Key {
+impl From<&Revoked> for Target {
     fn from(revoked: &Revoked) -> Self {
         match revoked {
             Revoked::Session { session_id, .. } => Self::Session(*session_id),
@@ -82,13 +82,13 @@ impl Past {
         self.forget(now);
         let mut new: Vec<Revocation> = found;
         new.retain(|revocation| {
-            let key = Key::from(&revocation.revoked);
-            self.known.get(&key) != Some(&revocation.at)
+            let target = Target::from(&revocation.revoked);
+            self.known.get(&target) != Some(&revocation.at)
         });
         new.sort_by_key(|revocation| revocation.at);
         for revocation in &new {
             self.known
-                .insert(Key::from(&revocation.revoked), revocation.at);
+                .insert(Target::from(&revocation.revoked), revocation.at);
         }
         let parts: Vec<Part> = new.chunks(PART).map(Part::from).collect();
         for part in &parts {
@@ -116,9 +116,9 @@ impl Past {
                 return;
             }
             for revocation in part.iter() {
-                let key = Key::from(&revocation.revoked);
-                if self.known.get(&key) == Some(&revocation.at) {
-                    self.known.remove(&key);
+                let target = Target::from(&revocation.revoked);
+                if self.known.get(&target) == Some(&revocation.at) {
+                    self.known.remove(&target);
                 }
             }
             self.parts.pop_front();
