@@ -10,7 +10,7 @@ use futures_util::{
 use rollcall::proto::v1::{
     GetJwksRequest, GetJwksResponse, IntrospectRequest, IntrospectResponse, Revocation,
     Revocations, SessionEnded, SnapshotComplete, WatchRevocationsRequest, WatchRevocationsResponse,
-    revocation::Revocation as Kind,
+    revocation::Kind,
     verification_server::{Verification, VerificationServer},
     watch_revocations_response::Message,
 };
@@ -70,7 +70,7 @@ impl Bare {
 /// As many revocations as the real server puts into one.
 fn message(size: usize) -> WatchRevocationsResponse {
     let revocation = || Revocation {
-        revocation: Some(Kind::SessionEnded(SessionEnded {
+        kind: Some(Kind::SessionEnded(SessionEnded {
             session_id: uuid::Uuid::now_v7().to_string(),
             user_id: uuid::Uuid::now_v7().to_string(),
         })),

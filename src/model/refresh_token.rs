@@ -125,20 +125,26 @@ impl Commitment {
     /// The commitment of a refresh that names itself.
     #[must_use]
     pub fn of_request(request_id: &str) -> Self {
-        Self::digest(b"rollcall refresh", request_id)
+        Self::digest(b"rollcall refresh", request_id.as_bytes())
     }
 
-    /// The commitment of a refresh that does not: the token alone names it.
+    /// The commitment of a refresh that does not: the token alone names it, under
+    /// whichever MAC key its text was made.
     #[must_use]
-    pub fn of_token(refresh_token: &str) -> Self {
-        Self::digest(b"rollcall refresh without request_id", refresh_token)
+    pub fn of_token(token: &RefreshToken) -> Self {
+        let mut bytes = [0; 52];
+        bytes[..16].copy_from_slice(token.user_id.0.as_bytes());
+        bytes[16..32].copy_from_slice(token.session_id.0.as_bytes());
+        bytes[32..36].copy_from_slice(&token.generation.to_be_bytes());
+        bytes[36..].copy_from_slice(&token.commitment.0);
+        Self::digest(b"rollcall refresh without request_id", &bytes)
     }
 
     /// The commitment of a renewal by an access token, which its `jti` names: its text
     /// may differ each time it is signed.
     #[must_use]
     pub fn of_renewal(jti: &str) -> Self {
-        Self::digest(b"rollcall renewal", jti)
+        Self::digest(b"rollcall renewal", jti.as_bytes())
     }
 
     /// The `jti` of the access token of the generation that it made. It is no secret:
@@ -167,10 +173,10 @@ impl Commitment {
         Ok(Self(bytes))
     }
 
-    fn digest(label: &[u8], text: &str) -> Self {
+    fn digest(label: &[u8], message: &[u8]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(label);
-        context.update(text.as_bytes());
+        context.update(message);
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&context.finish().as_ref()[..16]);
         Self(bytes)

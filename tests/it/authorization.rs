@@ -96,9 +96,7 @@ fn every_rpc_has_a_row_in_the_matrix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_caller_is_told_what_its_cell_says_and_a_refused_one_changes_nothing() {
-    // So that all callers use one token within it, however slow the machine is.
-    let leeway = ["--registration", "--replay-leeway", "2m"];
-    let it = Harness::with(&leeway).await;
+    let it = Harness::with(&["--registration"]).await;
     let callers = Callers::gather(&it).await;
     for (rpc, cells) in MATRIX {
         let owner = it.subject_with_watch(&fresh_login(), &[]).await;
