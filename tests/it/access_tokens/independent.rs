@@ -163,7 +163,6 @@ async fn judge(program: &[&str], url: &str, corpus: &Temporary) -> (bool, String
     let output = crate::harness::process::run(command, "").await;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).expect("UTF-8");
-    println!("{said}");
     (output.status.success(), said)
 }
 
