@@ -193,8 +193,8 @@ async fn tell(it: &Harness, count: u32, age: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn server_that_starts_purges_what_is_of_no_use_and_keeps_what_the_feed_tells() {
     let it = Harness::start().await;
-    tell(&it, 2_500, "11 min 1 s").await;
-    tell(&it, 3, "10 min 30 s").await;
+    tell(&it, 250, "62 min").await;
+    tell(&it, 3, "60 min 1 s").await;
     let _denying = Replica::start(&it.database, &DENY).await;
     it.database.wait_for(LEFT, 3).await;
 }
@@ -202,7 +202,7 @@ async fn server_that_starts_purges_what_is_of_no_use_and_keeps_what_the_feed_tel
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_purge_is_logged_and_stops_nothing() {
     let it = Harness::start().await;
-    tell(&it, 1, "1 h").await;
+    tell(&it, 1, "2 h").await;
     it.sql(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN RAISE EXCEPTION 'not now'; END $$",

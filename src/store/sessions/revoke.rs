@@ -200,7 +200,7 @@ statement! {
          WHERE earlier.user_id = ", [SqlUuid: it.event.user_id], " AND earlier.id > ",
         [SqlUuid: it.since], " AND earlier.session_id = ", [SqlUuid: it.event.session_id],
         " AND earlier.kind = ", [Text: it.event.incident.kind],
-        " AND earlier.created_at > now() - interval '1 minute')"
+        " AND earlier.created_at > now() - '1 minute'::interval)"
 }
 
 /// The least id of an event of two minutes before another: a UUID version 7 begins with its
