@@ -159,7 +159,7 @@ async fn account_without_the_role_is_told_so() {
         .audience("rollcall")
         .sign_in("ana", PASSWORD);
     let error = builder.connect().await.err().expect("is no service");
-    assert!(matches!(error, ConnectError::RoleMissing), "{error}");
+    assert!(matches!(error, ConnectError::RoleMissing { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -253,10 +253,13 @@ async fn each_misconfiguration_is_named() {
     let code = Code::PermissionDenied;
     fake.feed().refusal = Some(refused(code, ErrorReason::ServiceRequired));
     say("no role", builder(&fake).connect().await);
+    let reason = ErrorReason::TooManyWatchers;
+    fake.feed().refusal = Some(refused(Code::ResourceExhausted, reason));
+    say("refused", builder(&fake).connect().await);
     fake.feed().refusal = None;
     fake.feed().endless = true;
     let brief = builder(&fake).connect_timeout(Duration::from_millis(50));
-    say("no snapshot", brief.connect().await);
+    say("too slow", brief.connect().await);
     fake.auth().lifetime = -1;
     say("clock", builder(&fake).connect().await);
     insta::assert_snapshot!(said);
