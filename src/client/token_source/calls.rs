@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Status, transport::Channel};
 use zeroize::Zeroizing;
 
 use super::{TokenError, Tokens};
-use crate::proto::v1::{self, auth_client::AuthClient};
+use crate::{
+    client::endpoint::in_time,
+    proto::v1::{self, auth_client::AuthClient},
+};
 
 /// How long a call may take. What it did after that is not known, and is asked again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +50,7 @@ impl Calls {
             ..v1::RefreshRequest::default()
         };
         let mut auth = self.0.clone();
-        let reply = in_time(auth.refresh(request)).await;
+        let reply = in_time(CALL_TIMEOUT, auth.refresh(request)).await;
         tokens_of(reply.map_err(TokenError::of)?.tokens, tokens.begun_at)
     }
 
@@ -63,7 +65,7 @@ impl Calls {
             ..v1::AuthenticateRequest::default()
         };
         let mut auth = self.0.clone();
-        let reply = in_time(auth.authenticate(request)).await;
+        let reply = in_time(CALL_TIMEOUT, auth.authenticate(request)).await;
         let reply = reply.map_err(|status| TokenError::of_sign_in(status, &account.login))?;
         Ok(reply.tokens.unwrap_or_default())
     }
@@ -73,7 +75,7 @@ impl Calls {
             refresh_token: tokens.refresh_token.to_string(),
         };
         let mut auth = self.0.clone();
-        in_time(auth.logout(request))
+        in_time(CALL_TIMEOUT, auth.logout(request))
             .await
             .map_err(TokenError::of)?;
         Ok(())
@@ -87,11 +89,4 @@ pub(super) fn tokens_of(pair: Option<v1::TokenPair>, asked_at: i64) -> Result<To
             let status = Status::failed_precondition("there is no pair of tokens");
             TokenError::Refused(Box::new(status))
         })
-}
-
-async fn in_time<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Status> {
-    match timeout(CALL_TIMEOUT, call).await {
-        Ok(reply) => Ok(reply?.into_inner()),
-        Err(_) => Err(Status::deadline_exceeded("no answer in time")),
-    }
 }

@@ -94,6 +94,11 @@ async fn every_refusal_has_its_answer_in_grpc_and_in_http() {
     fake.feed().end_session(&ended);
     eventually("the session ends", || verifier.verify(&ended).is_err()).await;
 
+    let superseded = fake.token(|_| {});
+    fake.feed().supersede(&superseded);
+    let is_void = || verifier.verify(&superseded).is_err();
+    eventually("the token is superseded", is_void).await;
+
     let mut table = Vec::new();
     let mut row = |case: &str, told: String| table.push(format!("{case}: {told}"));
     row("good", told(&layer, Some(&good)).await);
@@ -102,6 +107,8 @@ async fn every_refusal_has_its_answer_in_grpc_and_in_http() {
     row("garbage", told(&layer, Some("Bearer garbage")).await);
     row("expired", told(&layer, Some(&expired)).await);
     row("ended", told(&layer, Some(&authorization(&ended))).await);
+    let superseded = authorization(&superseded);
+    row("superseded", told(&layer, Some(&superseded)).await);
     row("no role", told(&admins, Some(&good)).await);
     fake.feed().silent = true;
     eventually("the feed is stale", || verifier.is_stale()).await;
