@@ -31,11 +31,17 @@ impl Account {
     }
 }
 
-pub(super) struct Calls(AuthClient<Channel>);
+pub(super) struct Calls {
+    auth: AuthClient<Channel>,
+    user_agent: String,
+}
 
 impl Calls {
-    pub(super) fn new(channel: Channel) -> Self {
-        Self(AuthClient::new(channel))
+    pub(super) fn new(channel: Channel, user_agent: String) -> Self {
+        Self {
+            auth: AuthClient::new(channel),
+            user_agent,
+        }
     }
 
     /// Refreshes: the same request, whoever sends it.
@@ -47,9 +53,10 @@ impl Calls {
                 .as_ref()
                 .map(|id| id.to_string())
                 .unwrap_or_default(),
+            user_agent: self.user_agent.clone(),
             ..v1::RefreshRequest::default()
         };
-        let mut auth = self.0.clone();
+        let mut auth = self.auth.clone();
         let reply = in_time(CALL_TIMEOUT, auth.refresh(request)).await;
         tokens_of(reply.map_err(TokenError::of)?.tokens, tokens.begun_at)
     }
@@ -58,13 +65,17 @@ impl Calls {
         &self,
         account: &Account,
     ) -> Result<v1::TokenPair, TokenError> {
+        let mut device = account.device.clone();
+        if device.user_agent.is_empty() {
+            device.user_agent.clone_from(&self.user_agent);
+        }
         let request = v1::AuthenticateRequest {
             login: account.login.clone(),
             password: account.password.to_string(),
-            device: Some(account.device.clone()),
+            device: Some(device),
             ..v1::AuthenticateRequest::default()
         };
-        let mut auth = self.0.clone();
+        let mut auth = self.auth.clone();
         let reply = in_time(CALL_TIMEOUT, auth.authenticate(request)).await;
         let reply = reply.map_err(|status| TokenError::of_sign_in(status, &account.login))?;
         Ok(reply.tokens.unwrap_or_default())
@@ -74,7 +85,7 @@ impl Calls {
         let request = v1::LogoutRequest {
             refresh_token: tokens.refresh_token.to_string(),
         };
-        let mut auth = self.0.clone();
+        let mut auth = self.auth.clone();
         in_time(CALL_TIMEOUT, auth.logout(request))
             .await
             .map_err(TokenError::of)?;
