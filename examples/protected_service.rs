@@ -29,6 +29,9 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let (_reporter, service) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
 
     let verifier = Verifier::builder(setting("ROLLCALL_URL", "http://127.0.0.1:50051"))
         .issuer(setting("ROLLCALL_ISSUER", "http://127.0.0.1:50051"))
@@ -39,7 +42,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Server::builder()
         .layer(VerifyLayer::new(verifier).renew_single_tokens())
         .add_service(service)
-        .serve("127.0.0.1:50052".parse()?)
+        .add_service(reflection)
+        .serve(setting("LISTEN", "127.0.0.1:50052").parse()?)
         .await?;
     Ok(())
 }

@@ -154,6 +154,11 @@ impl Serve {
             "--max-concurrent-streams",
             "at least 1",
         )?;
+        require(
+            (1..=1_000_000).contains(&listen.max_watchers),
+            "--max-watchers",
+            "1 to 1000000",
+        )?;
         require_time("--request-timeout", listen.request_timeout)?;
         require_time("--keepalive-interval", listen.keepalive_interval)?;
         require_time("--keepalive-timeout", listen.keepalive_timeout)?;

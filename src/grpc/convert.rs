@@ -129,7 +129,8 @@ pub(super) fn signing_key(key: SigningKey) -> v1::SigningKey {
         Stage::Next => v1::SigningKeyState::Next,
         Stage::Active { .. } => v1::SigningKeyState::Active,
         Stage::Retiring { .. } => v1::SigningKeyState::Retiring,
-        Stage::Gone { .. } => v1::SigningKeyState::Gone,
+        Stage::Gone { dropped: false, .. } => v1::SigningKeyState::Gone,
+        Stage::Gone { dropped: true, .. } => v1::SigningKeyState::Dropped,
     };
     v1::SigningKey {
         algorithm: key.algorithm.to_string(),

@@ -9,7 +9,7 @@ use super::request_id;
 use crate::{
     error_chain,
     identity::{Error, password::HashError},
-    model::session::EndReason,
+    model::{role, session::EndReason},
     proto::v1::ErrorReason as Reason,
     store,
 };
@@ -138,11 +138,7 @@ impl From<Error> for Status {
                 Reason::AdminRequired,
                 "the role admin is required",
             ),
-            Error::ServiceRequired => shape(
-                Code::PermissionDenied,
-                Reason::ServiceRequired,
-                "the role service or admin is required",
-            ),
+            Error::ServiceRequired => return role_required(role::SERVICE),
             Error::TooManyWatchers => shape(
                 Code::ResourceExhausted,
                 Reason::TooManyWatchers,
@@ -255,6 +251,16 @@ fn session_ended(reason: Option<EndReason>) -> Status {
     );
     let reason = reason.map_or("EXPIRED", EndReason::as_str);
     let metadata = HashMap::from([("end_reason".to_owned(), reason.to_owned())]);
+    Status::with_error_details(shape.code, shape.message, details(shape, metadata))
+}
+
+fn role_required(role: &str) -> Status {
+    let shape = shape(
+        Code::PermissionDenied,
+        Reason::RoleRequired,
+        "the role service or admin is required",
+    );
+    let metadata = HashMap::from([("role".to_owned(), role.to_owned())]);
     Status::with_error_details(shape.code, shape.message, details(shape, metadata))
 }
 

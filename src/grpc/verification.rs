@@ -16,7 +16,7 @@ use crate::{
         session::Superseded,
     },
     proto::v1::{
-        self, revocation::Revocation as Kind, verification_server::Verification,
+        self, revocation::Kind, verification_server::Verification,
         watch_revocations_response::Message as Said,
     },
 };
@@ -190,7 +190,7 @@ impl Speaker {
             Revoked::Key { kid } => Kind::KeyDropped(v1::KeyDropped { kid: kid.clone() }),
         };
         v1::Revocation {
-            revocation: Some(kind),
+            kind: Some(kind),
             time: Some(timestamp(revocation.at)),
         }
     }

@@ -95,6 +95,11 @@ impl Identity {
 }
 
 impl Caller {
+    /// The database's time at the check.
+    pub(super) fn now(&self) -> OffsetDateTime {
+        self.now
+    }
+
     /// The caller whose token says `claims`, as the session stands.
     pub(super) fn of(
         claims: &Claims,

@@ -5,12 +5,14 @@ use std::{convert::Infallible, future::pending, time::Duration};
 use tokio::time::sleep;
 
 use super::{Error, Identity};
-use crate::{error_chain, model::session::Superseded, store::sessions};
+use crate::{
+    error_chain,
+    model::session::Superseded,
+    store::sessions::{self, PURGE_BATCH},
+};
 
 /// How often to look for what has become of no use.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// How many rows one statement deletes at most, so that none takes long.
-const BATCH: u32 = 1_000;
 
 impl Identity {
     /// Deletes for ever what says which access tokens were superseded, once those have
@@ -35,8 +37,8 @@ impl Identity {
     async fn purge(&self) -> Result<(), Error> {
         // For as long as the feed tells of them, to verifiers whose clocks differ.
         let age = self.revocation_retention();
-        let purge = async |conn: &mut _| sessions::purge_superseded(conn, age, BATCH).await;
-        while self.0.pool.run(purge).await? == BATCH as usize {}
+        let purge = async |conn: &mut _| sessions::purge_superseded(conn, age).await;
+        while self.0.pool.run(purge).await? == PURGE_BATCH {}
         Ok(())
     }
 }

@@ -53,10 +53,7 @@ impl Identity {
     fn present(&self, token: &RefreshToken, request: &Refresh) -> Result<Presented, Error> {
         let (next, replay_window) = match &request.request_id {
             Some(id) => (Commitment::of_request(id), self.0.settings.replay_window),
-            None => (
-                Commitment::of_token(&request.refresh_token),
-                self.0.settings.replay_leeway,
-            ),
+            None => (Commitment::of_token(token), self.0.settings.replay_leeway),
         };
         if next == token.commitment {
             return Err(Error::RequestIdRepeated);

@@ -45,7 +45,7 @@ impl Identity {
                 generation: claims.generation,
                 commitment,
                 next: Commitment::of_renewal(&claims.jti),
-                replay_window: self.0.settings.replay_leeway,
+                replay_window: self.0.settings.replay_window,
             },
             origin: request.origin,
         };

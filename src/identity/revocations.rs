@@ -23,7 +23,7 @@ pub use subscription::{Message, Subscription};
 use time::OffsetDateTime;
 use tokio::{
     sync::{Notify, Semaphore, broadcast},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{Caller, Error, Identity, Settings};
@@ -31,7 +31,7 @@ use crate::{
     error_chain,
     model::{revocation::Revoked, session::Superseded},
     store::{
-        AsyncPgConnection, Pool,
+        self, AsyncPgConnection, Pool,
         revocations::{self, Since},
     },
 };
@@ -45,15 +45,25 @@ const MIN_REST: Duration = Duration::from_millis(20);
 const RECENT: Duration = Duration::from_secs(2);
 /// How often a look goes back by the whole overlap, at most.
 const FULL_INTERVAL: Duration = Duration::from_millis(500);
-/// How many times longer than a full look to wait at least before the next full one: after
+/// How often a look goes back by the whole retention, at most: a commit that hangs, for a
+/// standby that does not answer say, is bounded by nothing.
+const WHOLE_INTERVAL: Duration = Duration::from_secs(10);
+/// How many times longer than such a look to wait at least before the next of its kind: after
 /// a mass of revocations each reads them all, while they are young.
 const REST: u32 = 4;
+/// How long a look may take, before its connection is given up: it may be one to nowhere.
+const LIMIT: Duration = Duration::from_secs(5);
+/// The same of one that may find a mass.
+const WHOLE_LIMIT: Duration = Duration::from_secs(30);
 /// How long a silence may become before a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How many looks a subscriber may be behind: some seconds at least.
 const BACKLOG: usize = 256;
 /// How much longer than an access token a revocation matters, for clocks that differ.
 const LEEWAY: Duration = Duration::from_secs(60);
+/// The shortest life of an access token to reckon with: tokens that were made before it was
+/// set to less still live.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// What this replica has told, and whom it tells.
 pub(super) struct Feed {
@@ -109,7 +119,7 @@ impl Feed {
 
 /// For how long a revocation matters.
 fn retention(settings: &Settings) -> Duration {
-    settings.access_token_lifetime + LEEWAY
+    settings.access_token_lifetime.max(SHORTEST_LIFETIME) + LEEWAY
 }
 
 impl Identity {
@@ -143,18 +153,26 @@ impl Identity {
         let mut conn = pool.get().await?;
         revocations::listen(&mut conn).await?;
         let mut spoken = Instant::now();
-        let mut full_due = spoken;
+        let (mut full_due, mut whole_due) = (spoken, spoken);
         loop {
             let started = Instant::now();
-            let full = started >= full_due;
-            let back = if full { self.overlap() } else { RECENT };
-            let silent = spoken.elapsed() >= HEARTBEAT;
-            if self.look(&mut conn, back, silent).await? {
+            let (whole, full) = (started >= whole_due, started >= full_due);
+            let (back, limit) = match (whole, full) {
+                (true, _) => (self.revocation_retention(), WHOLE_LIMIT),
+                (false, true) => (self.overlap(), WHOLE_LIMIT),
+                (false, false) => (RECENT, LIMIT),
+            };
+            let look = self.look(&mut conn, back, spoken.elapsed() >= HEARTBEAT);
+            let look = timeout(limit, look).await;
+            if look.map_err(|elapsed| store::Error::Unavailable(elapsed.into()))?? {
                 spoken = started;
             }
-            if full {
-                let rest = started.elapsed() * REST;
+            let rest = started.elapsed() * REST;
+            if full || whole {
                 full_due = Instant::now() + rest.max(FULL_INTERVAL);
+            }
+            if whole {
+                whole_due = Instant::now() + rest.max(WHOLE_INTERVAL);
             }
             *failing = false;
             sleep(MIN_REST).await;
@@ -180,6 +198,11 @@ impl Identity {
             None => Since::Ago(retention(&self.0.settings) + back),
         };
         let mut seen = revocations::see(conn, since).await?;
+        if feed.past().now().is_some_and(|before| seen.now < before) {
+            // The database's clock was set back: what was forgotten by it matters again.
+            let whole = Since::Ago(retention(&self.0.settings) + back);
+            seen = revocations::see(conn, whole).await?;
+        }
         if feed.keys_changed(seen.keys) {
             self.wake_signing_keys();
         }
@@ -227,8 +250,10 @@ impl Identity {
         if feed.stopped.load(Ordering::Relaxed) {
             return Err(Error::NotReady);
         }
-        let since = since.map(|time| time - self.overlap());
+        // What is no time at all is no time that is known here.
+        let since = since.and_then(|time| time.checked_sub(self.overlap().try_into().ok()?));
         let snapshot = past.since(since).ok_or(Error::NotReady)?;
+        snapshot.may_be_told(&caller)?;
         Ok(Subscription::new(
             caller,
             snapshot,

@@ -22,7 +22,7 @@ use crate::{
     error_chain,
     model::signing_key::{Policy, SigningKey, Step, plan, remaining_lead},
     store::{
-        Pool,
+        self, Pool,
         signing_keys::{self, NewKey, Published, Rotation, SealedKey},
     },
 };
@@ -31,6 +31,8 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(30);
 /// How soon they are looked at again when that failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a look may take, with what is due.
+const LIMIT: Duration = Duration::from_secs(30);
 /// How often other replicas may be faster before it is left to the next look.
 const ATTEMPTS: usize = 5;
 
@@ -78,7 +80,11 @@ impl SigningKeys {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = match self.tend().await {
+            let tended = tokio::time::timeout(LIMIT, self.tend()).await;
+            let tended = tended
+                .map_err(|elapsed| store::Error::Unavailable(elapsed.into()).into())
+                .and_then(|tended| tended);
+            pause = match tended {
                 Ok(()) => INTERVAL,
                 Err(error) => {
                     tracing::warn!(error = error_chain(&error), "signing keys not tended");
@@ -209,10 +215,27 @@ impl SigningKeys {
         let renewal = self.policy.renewal;
         let find = async |conn: &mut _| signing_keys::find_former(conn, renewal).await;
         let former = self.pool.run(find).await?;
-        if let Some(ring) = self.open_all(&published, &former)? {
-            self.ring.store(Some(Arc::new(ring)));
+        match self.open_all(&published, &former) {
+            Ok(Some(ring)) => self.ring.store(Some(Arc::new(ring))),
+            Ok(None) => {}
+            Err(error) => {
+                self.distrust(&published);
+                return Err(error);
+            }
         }
         Ok(published)
+    }
+
+    /// Where the key that signs here is not published any more, it was dropped: rather none
+    /// than that, though the keys of this moment do not open.
+    fn distrust(&self, published: &Published) {
+        let signs = |ring: &Arc<Keyring>| {
+            let kid = &ring.active().kid;
+            published.keys.iter().any(|stored| stored.key.kid == *kid)
+        };
+        if self.ring.load_full().is_some_and(|ring| !signs(&ring)) {
+            self.ring.store(None);
+        }
     }
 
     /// The key that signs, once the ring has it.

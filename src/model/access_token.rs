@@ -187,3 +187,6 @@ fn invalid(kind: &ErrorKind) -> Invalid {
         _ => Invalid::Signature,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ const WATCH: PoolOptions = PoolOptions {
     statement_timeout: Duration::from_secs(2),
     connection_timeout: Duration::from_secs(2),
 };
+/// How long a look at it may take in all.
+const WATCH_LIMIT: Duration = Duration::from_secs(5);
 /// The revocation feed's own connection, which calls that keep the others busy do not
 /// hold up. A look after a mass of revocations takes longer than a statement of a call may.
 const FEED: PoolOptions = PoolOptions {
@@ -85,7 +87,12 @@ async fn watch(pool: &Pool, health: &Health) -> Infallible {
     let mut reachable = true;
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
-        let answer = pool.run(async |conn| store::ping(conn).await).await;
+        let ping = pool.run(async |conn| store::ping(conn).await);
+        // A connection to nowhere answers never.
+        let answer = tokio::time::timeout(WATCH_LIMIT, ping).await;
+        let answer = answer
+            .map_err(|elapsed| store::Error::Unavailable(elapsed.into()))
+            .and_then(|answer| answer);
         if answer.is_ok() == reachable {
             continue;
         }

@@ -10,7 +10,7 @@ use std::{
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER},
 };
 use serde_json::json;
@@ -65,6 +65,12 @@ where
                 let response = answer(document, request.method(), request.headers());
                 Box::pin(async { Ok(response) })
             }
+            // gRPC needs HTTP/2, and its keepalive is what ends a connection to nobody.
+            None if request.version() < Version::HTTP_2 => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+                Box::pin(async { Ok(response) })
+            }
             None => Box::pin(self.inner.call(request)),
         }
     }
@@ -80,13 +86,14 @@ struct Content {
 
 impl<S> WellKnown<S> {
     fn document(&self, path: &str) -> Option<Document> {
-        if path == JWKS {
+        let issuer = &self.identity.settings().issuer;
+        let issuer_path = issuer_path(issuer);
+        // Where the metadata says they are, and without the issuer's path.
+        if path == JWKS || path.strip_prefix(issuer_path) == Some(JWKS) {
             return Some(Document(self.jwks()));
         }
         let suffix = path.strip_prefix(METADATA)?;
-        let issuer = &self.identity.settings().issuer;
-        (suffix.is_empty() || suffix == issuer_path(issuer))
-            .then(|| Document(Some(self.metadata(issuer))))
+        (suffix.is_empty() || suffix == issuer_path).then(|| Document(Some(self.metadata(issuer))))
     }
 
     fn jwks(&self) -> Option<Content> {

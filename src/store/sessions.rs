@@ -15,7 +15,7 @@ pub use revoke::{
 };
 pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};
-pub use superseded::purge_superseded;
+pub use superseded::{PURGE_BATCH, purge_superseded};
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,

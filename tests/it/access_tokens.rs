@@ -1,6 +1,8 @@
 //! The access token: what it says, how long it holds, and whom it lets in.
 
+mod corpus;
 mod forged;
+mod independent;
 mod mint;
 mod tampered;
 
@@ -260,7 +262,7 @@ async fn list_users(it: &Harness, access_token: &str) -> Result<(), Status> {
 async fn key_that_an_intruder_writes_into_the_database_verifies_nothing() {
     let it = Harness::start().await;
     let admin = it.admin().await;
-    let intruder = Mint::generate(&it).await;
+    let intruder = Mint::of(&it).await.intruder();
     let forged = intruder.with_claims(&admin, |_| {});
     let public_key = intruder.public_key_hex();
     it.sql(&format!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollcall::{
     proto::v1::{self, verification_client::VerificationClient},
-    store::sessions,
+    store::sessions::{self, PURGE_BATCH},
 };
 use tonic::{Code, Status};
 
@@ -159,20 +159,20 @@ async fn purge_deletes_what_is_old_in_batches_and_skips_what_is_locked() {
     it.sql(
         "INSERT INTO superseded_tokens (user_id, session_id, generation, superseded_at) \
          SELECT md5('u' || n)::uuid, md5('s' || n)::uuid, n, now() - n * interval '1 min' \
-         FROM generate_series(1, 20) AS n",
+         FROM generate_series(1, 160) AS n",
     )
     .await;
     let mut conn = it.identity.pool().get().await.expect("a connection");
     let age = Duration::from_secs(10 * 60 + 30);
-    let oldest = "SELECT * FROM superseded_tokens WHERE generation = 20";
+    let oldest = "SELECT * FROM superseded_tokens WHERE generation = 160";
     let lock = it.database.lock(oldest).await;
-    for (limit, purged, remaining) in [(4, 4, 16_i64), (100, 5, 11), (100, 0, 11)] {
-        let count = sessions::purge_superseded(&mut conn, age, limit).await;
+    for (purged, remaining) in [(PURGE_BATCH, 60_i64), (49, 11), (0, 11)] {
+        let count = sessions::purge_superseded(&mut conn, age).await;
         assert_eq!(count.expect("purges"), purged);
         assert_eq!(it.scalar::<i64>(LEFT).await, remaining);
     }
     lock.batch_execute("COMMIT").await.expect("commits");
-    let count = sessions::purge_superseded(&mut conn, age, 100).await;
+    let count = sessions::purge_superseded(&mut conn, age).await;
     assert_eq!(count.expect("purges"), 1);
     let kept: i64 = it
         .scalar("SELECT max(generation) FROM superseded_tokens")

@@ -187,7 +187,7 @@ impl ConnectError {
         let (address, code) = (address.to_owned(), status.code());
         let (reason, status) = (answer::reason(&status), Box::new(status));
         match (code, reason) {
-            (_, Some(ErrorReason::ServiceRequired)) => Self::RoleMissing { address },
+            (_, Some(ErrorReason::RoleRequired)) => Self::RoleMissing { address },
             (_, Some(_)) => Self::Refused { address, status },
             (Code::Unavailable | Code::DeadlineExceeded, None) => {
                 Self::Unreachable { address, status }

@@ -16,9 +16,8 @@ use crate::{
         token_source::{AccessToken, TokenError, TokenSource},
     },
     proto::v1::{
-        Revocation, WatchRevocationsRequest, WatchRevocationsResponse,
-        revocation::Revocation as Kind, verification_client::VerificationClient,
-        watch_revocations_response::Message,
+        Revocation, WatchRevocationsRequest, WatchRevocationsResponse, revocation::Kind,
+        verification_client::VerificationClient, watch_revocations_response::Message,
     },
 };
 
@@ -179,7 +178,7 @@ impl Feed {
         self.recorder.tidy(now, self.retention + self.shared.leeway);
         self.shared.publish(self.recorder.set());
         let is_drop =
-            |revocation: &Revocation| matches!(revocation.revocation, Some(Kind::KeyDropped(_)));
+            |revocation: &Revocation| matches!(revocation.kind, Some(Kind::KeyDropped(_)));
         if batch.iter().any(is_drop) {
             let shared = self.shared.clone();
             tokio::spawn(async move { shared.keys.fetch_now().await });

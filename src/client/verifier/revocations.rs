@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     client::clock::{micros, timestamp_micros},
     model::access_token::Claims,
-    proto::v1::{self, revocation::Revocation as Kind},
+    proto::v1::{self, revocation::Kind},
 };
 
 /// How many recent entries there may be beside a small base.
@@ -181,7 +181,7 @@ impl Recorder {
 /// Notes one revocation; `None` where it cannot be understood.
 fn note(base: &Tables, recent: &mut Tables, revocation: &v1::Revocation, now: i64) -> Option<()> {
     let time = revocation.time.as_ref().map_or(now, timestamp_micros);
-    match revocation.revocation.as_ref()? {
+    match revocation.kind.as_ref()? {
         Kind::SessionEnded(ended) => {
             session(base, recent, &ended.session_id, time)?.ended = true;
         }

@@ -22,22 +22,25 @@ pub(super) type Part = Arc<[Revocation]>;
 /// The revocations that were told, in parts of the size of a message.
 pub(super) struct Past {
     retention: Duration,
-    now: Option<OffsetDateTime>,
-    parts: VecDeque<Part>,
+    /// The times of the first and of the last look.
+    looks: Option<(OffsetDateTime, OffsetDateTime)>,
+    /// Each with the time of the look that told the last of it, which may be long after it
+    /// happened.
+    parts: VecDeque<(OffsetDateTime, Part)>,
     /// When each was last told to have happened: a look finds most of them again.
-    known: HashMap<Key, OffsetDateTime>,
+    known: HashMap<Target, OffsetDateTime>,
 }
 
 /// What a later revocation of the same replaces.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Key {
+enum Target {
     Session(SessionId),
     Roles(UserId),
     Superseded(SessionId),
     Key(String),
 }
 
-impl From<&Revoked> for Key {
+impl From<&Revoked> for Target {
     fn from(revoked: &Revoked) -> Self {
         match revoked {
             Revoked::Session { session_id, .. } => Self::Session(*session_id),
@@ -61,7 +64,7 @@ impl Past {
     pub(super) fn new(retention: Duration) -> Self {
         Self {
             retention,
-            now: None,
+            looks: None,
             parts: VecDeque::new(),
             known: HashMap::new(),
         }
@@ -69,85 +72,73 @@ impl Past {
 
     /// The time of the last look; `None` before the first.
     pub(super) fn now(&self) -> Option<OffsetDateTime> {
-        self.now
+        self.looks.map(|(_, last)| last)
     }
 
     /// Takes what a look found, forgets what no longer matters, and answers what is new,
     /// in parts.
     pub(super) fn add(&mut self, now: OffsetDateTime, found: Vec<Revocation>) -> Vec<Part> {
-        self.now = Some(now);
+        self.looks = Some((self.looks.map_or(now, |(first, _)| first), now));
         self.forget(now);
         let mut new: Vec<Revocation> = found;
         new.retain(|revocation| {
-            let key = Key::from(&revocation.revoked);
-            self.known.get(&key) != Some(&revocation.at)
+            let target = Target::from(&revocation.revoked);
+            self.known.get(&target) != Some(&revocation.at)
         });
         new.sort_by_key(|revocation| revocation.at);
         for revocation in &new {
             self.known
-                .insert(Key::from(&revocation.revoked), revocation.at);
+                .insert(Target::from(&revocation.revoked), revocation.at);
         }
         let parts: Vec<Part> = new.chunks(PART).map(Part::from).collect();
         for part in &parts {
-            self.keep(part);
+            self.keep(now, part);
         }
         parts
     }
 
     /// Keeps a part, together with the one before where both fit into one.
-    fn keep(&mut self, part: &Part) {
+    fn keep(&mut self, told: OffsetDateTime, part: &Part) {
         match self.parts.back_mut() {
-            Some(last) if last.len() + part.len() <= PART => {
+            Some((last_told, last)) if last.len() + part.len() <= PART => {
+                *last_told = told;
                 *last = last.iter().chain(part.iter()).cloned().collect();
             }
-            _ => self.parts.push_back(Arc::clone(part)),
+            _ => self.parts.push_back((told, Arc::clone(part))),
         }
     }
 
     /// Forgets parts all of which is older than the retention.
     fn forget(&mut self, now: OffsetDateTime) {
         let end = now - self.retention;
-        while let Some(part) = self.parts.front() {
+        while let Some((_, part)) = self.parts.front() {
             if part.iter().any(|revocation| revocation.at > end) {
                 return;
             }
             for revocation in part.iter() {
-                let key = Key::from(&revocation.revoked);
-                if self.known.get(&key) == Some(&revocation.at) {
-                    self.known.remove(&key);
+                let target = Target::from(&revocation.revoked);
+                if self.known.get(&target) == Some(&revocation.at) {
+                    self.known.remove(&target);
                 }
             }
             self.parts.pop_front();
         }
     }
 
-    /// What happened after `since`, or everything; `None` before the first look.
+    /// What was told after `since`, or everything where that cannot be told from here;
+    /// `None` before the first look.
     pub(super) fn since(&self, since: Option<OffsetDateTime>) -> Option<Snapshot> {
-        let now = self.now?;
-        let since = since.filter(|since| *since > now - self.retention);
-        let parts = match since {
-            None => self.parts.iter().cloned().collect(),
-            Some(since) => self
-                .parts
-                .iter()
-                .filter_map(|part| after(part, since))
-                .collect(),
-        };
+        let (first, now) = self.looks?;
+        let kept = first.max(now - self.retention);
+        // A time to come is that of a database whose clock was set back.
+        let since = since.filter(|since| *since > kept && *since <= now);
+        let told = |part: &&(OffsetDateTime, Part)| since.is_none_or(|since| part.0 > since);
+        let parts = self.parts.iter().filter(told);
         Some(Snapshot {
-            parts,
+            parts: parts.map(|(_, part)| Arc::clone(part)).collect(),
             whole: since.is_none(),
             now,
         })
-    }
-}
-
-/// What of a part happened after a time, if anything.
-fn after(part: &Part, since: OffsetDateTime) -> Option<Part> {
-    let later = |revocation: &&Revocation| revocation.at > since;
-    match part.iter().filter(later).count() {
-        0 => None,
-        all if all == part.len() => Some(Arc::clone(part)),
-        _ => Some(part.iter().filter(later).cloned().collect()),
     }
 }
 
@@ -225,22 +216,35 @@ mod tests {
         for n in 0..1_500 {
             past.add(at(1), vec![ended(n, 0)]);
         }
-        let sizes: Vec<usize> = past.parts.iter().map(|part| part.len()).collect();
+        let sizes: Vec<usize> = past.parts.iter().map(|(_, part)| part.len()).collect();
         assert_eq!(sizes, [1_000, 500]);
     }
 
     #[test]
-    fn snapshot_since_a_time_has_everything_after_it() {
+    fn snapshot_since_a_time_has_everything_that_was_told_after_it() {
         let mut past = Past::new(Duration::from_secs(60));
         assert!(past.since(None).is_none());
         past.add(at(1), (0..1_000).map(|n| ended(n, 0)).collect());
-        past.add(at(20), vec![ended(9_999, 20)]);
+        // It committed late.
+        past.add(at(20), vec![ended(9_999, -5)]);
         let some = past.since(Some(at(10))).unwrap();
         assert!(!some.whole);
-        assert_eq!(flat(&some.parts), [ended(9_999, 20)]);
+        assert_eq!(flat(&some.parts), [ended(9_999, -5)]);
         let all = past.since(None).unwrap();
         assert!(all.whole);
         assert_eq!(flat(&all.parts).len(), 1_001);
-        assert!(past.since(Some(at(-100))).unwrap().whole);
+    }
+
+    #[test]
+    fn snapshot_since_a_time_that_is_not_known_here_is_whole() {
+        let mut past = Past::new(Duration::from_secs(60));
+        past.add(at(1), vec![ended(1, 0)]);
+        past.add(at(2), vec![ended(2, 2)]);
+        for unknown in [-100, 0, 1, 3, 1_000] {
+            assert!(past.since(Some(at(unknown))).unwrap().whole, "{unknown}");
+        }
+        past.add(at(100), Vec::new());
+        assert!(past.since(Some(at(30))).unwrap().whole);
+        assert!(!past.since(Some(at(50))).unwrap().whole);
     }
 }

@@ -83,7 +83,7 @@ impl Subscription {
             match self.news.recv().await {
                 Ok(News::Revocations(parts, time)) => {
                     for revocation in parts.iter().flat_map(|part| part.iter()) {
-                        self.may_go_on(&revocation.revoked)?;
+                        may_go_on(&self.caller, &revocation.revoked)?;
                     }
                     self.queue(&parts, time);
                 }
@@ -94,26 +94,40 @@ impl Subscription {
         }
     }
 
-    /// Whether the subscriber may watch after what happened: it may have happened to it.
-    fn may_go_on(&self, revoked: &Revoked) -> Result<(), Error> {
-        match revoked {
-            Revoked::Session { session_id, .. } if *session_id == self.caller.session_id => {
-                Err(Error::AccessTokenInvalid)
-            }
-            Revoked::Roles { user_id, roles }
-                if *user_id == self.caller.user_id && !roles.include_service() =>
-            {
-                Err(Error::ServiceRequired)
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// The time goes with the last part: only then is everything up to it known.
     fn queue(&mut self, parts: &[Part], time: OffsetDateTime) {
         if let Some((last, parts)) = parts.split_last() {
             self.parts.extend(parts.iter().cloned());
             self.last = Some(Message::Revocations(Arc::clone(last), Some(time)));
         }
+    }
+}
+
+/// Whether a subscriber may watch after what happened: it may have happened to it.
+fn may_go_on(caller: &Caller, revoked: &Revoked) -> Result<(), Error> {
+    match revoked {
+        Revoked::Session { session_id, .. } if *session_id == caller.session_id => {
+            Err(Error::AccessTokenInvalid)
+        }
+        Revoked::Roles { user_id, roles }
+            if *user_id == caller.user_id && !roles.include_service() =>
+        {
+            Err(Error::ServiceRequired)
+        }
+        // Its token may have been forged with that key.
+        Revoked::Key { .. } => Err(Error::AccessTokenInvalid),
+        _ => Ok(()),
+    }
+}
+
+impl Snapshot {
+    /// Whether a subscriber may be told: what happened after it was looked at may have
+    /// happened to it.
+    pub(super) fn may_be_told(&self, caller: &Caller) -> Result<(), Error> {
+        let all = self.parts.iter().flat_map(|part| part.iter());
+        for revocation in all.filter(|revocation| revocation.at >= caller.now()) {
+            may_go_on(caller, &revocation.revoked)?;
+        }
+        Ok(())
     }
 }

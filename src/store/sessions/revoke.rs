@@ -184,11 +184,29 @@ statement! {
          ) SELECT count(*) FROM told"
 }
 
+struct RecordBinds<'a> {
+    event: Binds<'a>,
+    since: Uuid,
+}
+
 statement! {
-    Record(&Binds<'a>) -> () = |it|
-        "INSERT INTO audit_events (user_id, id, session_id, created_at, kind, detail) VALUES (",
-        [SqlUuid: it.user_id], ", ", [SqlUuid: it.event_id], ", ", [SqlUuid: it.session_id],
-        ", now(), ", [Text: it.incident.kind], ", ", [Jsonb: it.incident.detail], ")"
+    /// One a minute tells enough, and lets nobody fill the table. The bound on the id, whose
+    /// time is that of a replica's clock, keeps the search short.
+    Record(&RecordBinds<'a>) -> () = |it|
+        "INSERT INTO audit_events (user_id, id, session_id, created_at, kind, detail) SELECT ",
+        [SqlUuid: it.event.user_id], ", ", [SqlUuid: it.event.event_id], ", ",
+        [SqlUuid: it.event.session_id], ", now(), ", [Text: it.event.incident.kind], ", ",
+        [Jsonb: it.event.incident.detail], " WHERE NOT EXISTS (SELECT FROM audit_events AS earlier \
+         WHERE earlier.user_id = ", [SqlUuid: it.event.user_id], " AND earlier.id > ",
+        [SqlUuid: it.since], " AND earlier.session_id = ", [SqlUuid: it.event.session_id],
+        " AND earlier.kind = ", [Text: it.event.incident.kind],
+        " AND earlier.created_at > now() - interval '1 minute')"
+}
+
+/// The least id of an event of two minutes before another: a UUID version 7 begins with its
+/// time in milliseconds.
+fn two_minutes_before(event_id: Uuid) -> Uuid {
+    Uuid::from_u128(event_id.as_u128().saturating_sub(120_000 << 80))
 }
 
 /// Ends a session for what was seen in its row, together with the audit event that tells
@@ -208,13 +226,16 @@ pub async fn revoke_judged(conn: &mut AsyncPgConnection, judged: &Judged) -> Res
     Ok(told == 1)
 }
 
-/// Writes the audit event of an incident that ends nothing.
+/// Writes the audit event of an incident that ends nothing, unless there is one of the last
+/// minute.
 ///
 /// # Errors
 ///
 /// When the database cannot be asked.
 pub async fn record(conn: &mut AsyncPgConnection, incident: &Incident) -> Result<(), Error> {
-    Record(&binds(incident)).execute(conn).await?;
+    let event = binds(incident);
+    let since = two_minutes_before(event.event_id);
+    Record(&RecordBinds { event, since }).execute(conn).await?;
     Ok(())
 }
 

@@ -3,9 +3,11 @@
 
 use aws_lc_rs::{
     aead, hkdf,
-    signature::{Ed25519KeyPair, KeyPair},
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rollcall::model::jwk::Jwk;
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, SignedIn, claims, master_key, sql};
@@ -13,7 +15,12 @@ use crate::harness::{Harness, SignedIn, claims, master_key, sql};
 /// A key that signs.
 pub struct Mint {
     pub(super) kid: String,
-    pair: Ed25519KeyPair,
+    pair: Pair,
+}
+
+enum Pair {
+    EdDsa(Ed25519KeyPair),
+    Es256(EcdsaKeyPair),
 }
 
 impl Mint {
@@ -24,20 +31,34 @@ impl Mint {
 
     /// The key of the deployment on a database, unsealed.
     pub async fn of_database(url: &str) -> Self {
-        let active = "SELECT kid, sealed_private FROM signing_keys WHERE state = 'active'";
+        let active = "SELECT kid, algorithm, sealed_private FROM signing_keys \
+             WHERE state = 'active'";
         let rows = sql(url, active).await;
-        let (kid, sealed): (String, Vec<u8>) = (rows[0].get(0), rows[0].get(1));
-        let pair = Ed25519KeyPair::from_pkcs8(&open(&kid, &sealed)).expect("a key pair");
+        let (kid, algorithm, sealed): (String, String, Vec<u8>) =
+            (rows[0].get(0), rows[0].get(1), rows[0].get(2));
+        let private = open(&format!("{algorithm} {kid}"), &sealed);
+        let pair = match algorithm.as_str() {
+            "EdDSA" => Ed25519KeyPair::from_pkcs8(&private).map(Pair::EdDsa),
+            "ES256" => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &private)
+                .map(Pair::Es256),
+            other => panic!("no key of {other}"),
+        };
+        let pair = pair.expect("a key pair");
         Self { kid, pair }
     }
 
     /// A key of an intruder, who calls it as the deployment calls its own.
-    pub(super) async fn generate(it: &Harness) -> Self {
-        let kid = it
-            .scalar("SELECT kid FROM signing_keys WHERE state = 'active'")
-            .await;
-        let pair = Ed25519KeyPair::generate().expect("random bytes");
-        Self { kid, pair }
+    pub(super) fn intruder(&self) -> Self {
+        let pair = match &self.pair {
+            Pair::EdDsa(_) => Ed25519KeyPair::generate().map(Pair::EdDsa),
+            Pair::Es256(_) => {
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Pair::Es256)
+            }
+        };
+        Self {
+            kid: self.kid.clone(),
+            pair: pair.expect("random bytes"),
+        }
     }
 
     /// The session's access token with its claims changed.
@@ -64,12 +85,38 @@ impl Mint {
 
     pub(super) fn sign_text(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", encode(header), encode(claims));
-        let signature = self.pair.sign(message.as_bytes());
+        let signature = match &self.pair {
+            Pair::EdDsa(pair) => pair.sign(message.as_bytes()),
+            Pair::Es256(pair) => pair
+                .sign(&SystemRandom::new(), message.as_bytes())
+                .expect("random bytes"),
+        };
         format!("{message}.{}", encode(signature))
     }
 
+    /// The one algorithm of the key.
+    pub(super) fn algorithm(&self) -> &'static str {
+        match &self.pair {
+            Pair::EdDsa(_) => "EdDSA",
+            Pair::Es256(_) => "ES256",
+        }
+    }
+
+    /// The 32 bytes of a key of Ed25519, or the point of 65 of one of P-256.
     pub(super) fn public_key(&self) -> &[u8] {
-        self.pair.public_key().as_ref()
+        match &self.pair {
+            Pair::EdDsa(pair) => pair.public_key().as_ref(),
+            Pair::Es256(pair) => pair.public_key().as_ref(),
+        }
+    }
+
+    /// The key as a set has it (RFC 7517).
+    pub(super) fn jwk(&self) -> Jwk {
+        let key = self.public_key();
+        match &self.pair {
+            Pair::EdDsa(_) => Jwk::ed25519(key.try_into().expect("32 bytes")),
+            Pair::Es256(_) => Jwk::p256(key.try_into().expect("65 bytes")).expect("a point"),
+        }
     }
 
     pub(super) fn public_key_hex(&self) -> String {
@@ -79,8 +126,9 @@ impl Mint {
             .collect()
     }
 
-    fn good_header(&self) -> Value {
-        json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": self.kid })
+    /// The header of a good token of the key.
+    pub(super) fn good_header(&self) -> Value {
+        json!({ "typ": "at+jwt", "alg": self.algorithm(), "kid": self.kid })
     }
 }
 
@@ -97,7 +145,7 @@ pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
 
 /// What `identity::master_key` does, written down a second time on purpose: a change
 /// of it makes stored keys unreadable.
-fn open(kid: &str, sealed: &[u8]) -> Vec<u8> {
+fn open(algorithm_and_kid: &str, sealed: &[u8]) -> Vec<u8> {
     let text = master_key();
     let encoded = text.strip_prefix("rcm_").expect("a master key");
     let master = URL_SAFE_NO_PAD.decode(encoded).expect("base64url");
@@ -111,7 +159,7 @@ fn open(kid: &str, sealed: &[u8]) -> Vec<u8> {
 
     let key = aead::UnboundKey::new(&aead::AES_256_GCM, &key).expect("32 bytes");
     let (nonce, sealed) = sealed.split_first_chunk().expect("a nonce");
-    let context = format!("rollcall signing key EdDSA {kid}");
+    let context = format!("rollcall signing key {algorithm_and_kid}");
     let mut bytes = sealed.to_vec();
     let opened = aead::LessSafeKey::new(key)
         .open_in_place(

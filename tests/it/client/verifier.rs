@@ -5,7 +5,7 @@ use std::time::Duration;
 use rollcall::{
     client::{ConnectError, Invalid, Verifier, VerifyError, WhenStale},
     error_chain,
-    proto::v1::{ErrorReason, KeyDropped, RolesChanged, TokensSuperseded, revocation::Revocation},
+    proto::v1::{ErrorReason, KeyDropped, RolesChanged, TokensSuperseded, revocation::Kind},
 };
 use serde_json::json;
 use tonic::Code;
@@ -109,7 +109,7 @@ async fn changed_roles_replace_those_of_tokens_from_before() {
         claims["iat"] = json!(super::fake::now() / SECOND + 60);
         claims["roles"] = json!(["later"]);
     });
-    fake.feed().revoke(Revocation::RolesChanged(RolesChanged {
+    fake.feed().revoke(Kind::RolesChanged(RolesChanged {
         user_id,
         roles: vec!["reader".to_owned()],
     }));
@@ -131,7 +131,7 @@ async fn superseded_token_is_refused_once_the_databases_clock_says_so() {
     {
         let mut feed = fake.feed();
         let effective = feed.time() + 60 * SECOND;
-        feed.revoke(Revocation::TokensSuperseded(TokensSuperseded {
+        feed.revoke(Kind::TokensSuperseded(TokensSuperseded {
             session_id: claims(&old)["sid"].as_str().expect("an id").to_owned(),
             generation: 1,
             effective_time: Some(timestamp(effective)),
@@ -159,7 +159,7 @@ async fn dropped_key_is_distrusted_at_once_and_the_keys_are_fetched_anew() {
         let mut feed = fake.feed();
         // Still published, by a replica that lags: the feed's word counts.
         feed.keys.push(next.jwk());
-        feed.revoke(Revocation::KeyDropped(KeyDropped {
+        feed.revoke(Kind::KeyDropped(KeyDropped {
             kid: "first".to_owned(),
         }));
     }
@@ -251,7 +251,7 @@ async fn each_misconfiguration_is_named() {
     say("audience", builder(&fake).audience("bank").connect().await);
 
     let code = Code::PermissionDenied;
-    fake.feed().refusal = Some(refused(code, ErrorReason::ServiceRequired));
+    fake.feed().refusal = Some(refused(code, ErrorReason::RoleRequired));
     say("no role", builder(&fake).connect().await);
     let reason = ErrorReason::TooManyWatchers;
     fake.feed().refusal = Some(refused(Code::ResourceExhausted, reason));

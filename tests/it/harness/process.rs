@@ -74,16 +74,22 @@ impl Process {
     /// Starts a command that ends up in `rollcall serve`.
     pub fn spawn(mut command: Command, url: &str) -> Self {
         bare(&mut command);
-        let mut child = command
+        command
             .env("DATABASE_URL", url)
             .env("ROLLCALL_MASTER_KEY", master_key())
             .env("ROLLCALL_ISSUER", "https://id.test")
             .env("ROLLCALL_DRAIN_PAUSE", "0s")
-            .env("ROLLCALL_REFRESH_MIN_INTERVAL", "0s")
+            .env("ROLLCALL_REFRESH_MIN_INTERVAL", "0s");
+        Self::of(command)
+    }
+
+    /// Starts any command that logs to its standard error.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the binary runs");
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let (sender, lines) = watch::channel(Vec::new());
         thread::spawn(move || {

@@ -79,7 +79,7 @@ async fn emergency_without_a_next_key_makes_one() {
     let expected = [
         SigningKeyState::Next,
         SigningKeyState::Active,
-        SigningKeyState::Gone,
+        SigningKeyState::Dropped,
     ];
     assert_eq!(states, expected);
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use rollcall::proto::v1::{
-    self, WatchRevocationsRequest, WatchRevocationsResponse, revocation::Revocation as Kind,
+    self, WatchRevocationsRequest, WatchRevocationsResponse, revocation::Kind,
     watch_revocations_response::Message,
 };
 use tonic::{Code, Status, Streaming};
@@ -52,7 +52,7 @@ impl Watch {
         if let Some(Message::Revocations(told)) = &response.message {
             for revocation in &told.revocations {
                 assert!(revocation.time.is_some());
-                match revocation.revocation.clone().expect("a kind") {
+                match revocation.kind.clone().expect("a kind") {
                     Kind::SessionEnded(it) => {
                         self.ended.insert(it.session_id);
                     }
@@ -477,5 +477,5 @@ async fn subscriber_that_loses_its_role_is_told_nothing_more() {
         }
     };
     assert_eq!(refused.code(), Code::PermissionDenied);
-    assert_eq!(reason(&refused), "SERVICE_REQUIRED");
+    assert_eq!(reason(&refused), "ROLE_REQUIRED");
 }

@@ -104,8 +104,8 @@ async fn metadata_names_the_issuer_and_where_its_keys_are() {
         assert_eq!(reply.status, 200);
         assert_eq!(reply.json(), expected);
     }
-    let path = "/.well-known/oauth-authorization-server/other";
-    assert_eq!(ask(&it, "GET", path, "").await.status, 404);
+    let keys = ask(&it, "GET", "/tenant/.well-known/jwks.json", "").await;
+    assert_eq!(keys.status, 200, "they are where the metadata says");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,4 +129,18 @@ async fn server_without_its_database_says_to_come_back() {
     let reply = ask(&it, "GET", "/.well-known/jwks.json", "").await;
     assert_eq!(reply.status, 503);
     assert_eq!(reply.header("retry-after"), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_well_known_is_not_to_be_had_over_http_1() {
+    let it = Harness::start().await;
+    for path in [
+        "/",
+        "/grpc.health.v1.Health/Watch",
+        "/rollcall.v1.Auth/Refresh",
+        "/.well-known/oauth-authorization-server/other",
+    ] {
+        let headers = "content-type: application/grpc\r\ncontent-length: 0\r\n";
+        assert_eq!(ask(&it, "POST", path, headers).await.status, 505, "{path}");
+    }
 }

@@ -56,7 +56,7 @@ fn roles(names: &[&str], time: i64) -> v1::Revocation {
 
 fn revocation(kind: Kind, time: i64) -> v1::Revocation {
     v1::Revocation {
-        revocation: Some(kind),
+        kind: Some(kind),
         time: at(time),
     }
 }

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};
 use rollcall::proto::v1::{
-    self, ErrorReason, Revocation, WatchRevocationsResponse, revocation::Revocation as Kind,
+    self, ErrorReason, Revocation, WatchRevocationsResponse, revocation::Kind,
     verification_server::Verification, watch_revocations_response::Message,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -75,7 +75,7 @@ impl FeedState {
     /// Lets something happen now, and tells whoever listens.
     pub fn revoke(&mut self, kind: Kind) {
         let revocation = Revocation {
-            revocation: Some(kind),
+            kind: Some(kind),
             time: Some(timestamp(self.time())),
         };
         self.past.push(revocation.clone());
