@@ -158,7 +158,7 @@ async fn account_without_the_role_is_told_so() {
         .issuer("https://id.test")
         .audience("rollcall")
         .sign_in("ana", PASSWORD);
-    let error = builder.connect().await.err().expect("is no service");
+    let error = builder.connect().await.expect_err("is no service");
     assert!(matches!(error, ConnectError::RoleMissing { .. }), "{error}");
 }
 
@@ -166,7 +166,7 @@ async fn account_without_the_role_is_told_so() {
 async fn wrong_issuer_names_both() {
     let it = Harness::start().await;
     let builder = builder(&it).await.issuer("https://id.example.com");
-    let error = builder.connect().await.err().expect("is another");
+    let error = builder.connect().await.expect_err("is another");
     let text = error.to_string();
     assert!(text.contains("`https://id.test`"), "{text}");
     assert!(text.contains("`https://id.example.com`"), "{text}");
