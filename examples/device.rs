@@ -7,15 +7,26 @@
 //! cargo run --example device          # signed in still
 //! ```
 
-use std::{env, error::Error, time::Duration};
+use std::{env, error::Error, process::ExitCode, time::Duration};
 
 use rollcall::{
     client::{FileStore, TokenError, TokenSource},
+    error_chain,
     proto::v1::{Device, ListMySessionsRequest, auth_client::AuthClient},
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", error_chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let url = env::var("ROLLCALL_URL").unwrap_or_else(|_| "http://127.0.0.1:50051".to_owned());
     let tokens = TokenSource::builder(url.clone())
         .store(FileStore::new("device.json"))
@@ -27,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             client_id: "example".to_owned(),
             ..Device::default()
         };
-        let (login, password) = (env::var("ROLLCALL_LOGIN")?, env::var("ROLLCALL_PASSWORD")?);
+        let (login, password) = (secret("ROLLCALL_LOGIN")?, secret("ROLLCALL_PASSWORD")?);
         tokens.sign_in(&login, &password, device).await?;
     }
 
@@ -45,4 +56,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
+}
+
+/// What only the environment can say.
+fn secret(name: &str) -> Result<String, String> {
+    let missing = |_| format!("set {name}; `rollcall dev` shows a value for it");
+    env::var(name).map_err(missing)
 }

@@ -8,13 +8,26 @@
 //!     127.0.0.1:50052 grpc.health.v1.Health/Check
 //! ```
 
-use std::{env, error::Error};
+use std::{env, error::Error, process::ExitCode};
 
-use rollcall::client::{Verifier, VerifyLayer};
+use rollcall::{
+    client::{Verifier, VerifyLayer},
+    error_chain,
+};
 use tonic::transport::Server;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", error_chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let (_reporter, service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -23,10 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let verifier = Verifier::builder(setting("ROLLCALL_URL", "http://127.0.0.1:50051"))
         .issuer(setting("ROLLCALL_ISSUER", "http://127.0.0.1:50051"))
         .audience(setting("ROLLCALL_AUDIENCE", "rollcall"))
-        .sign_in(
-            &env::var("ROLLCALL_LOGIN")?,
-            &env::var("ROLLCALL_PASSWORD")?,
-        )
+        .sign_in(&secret("ROLLCALL_LOGIN")?, &secret("ROLLCALL_PASSWORD")?)
         .connect()
         .await?;
     Server::builder()
@@ -41,4 +51,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// What the environment says, or what suits `rollcall dev`.
 fn setting(name: &str, default: &str) -> String {
     env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+/// What only the environment can say.
+fn secret(name: &str) -> Result<String, String> {
+    let missing = |_| format!("set {name}; `rollcall dev` shows a value for it");
+    env::var(name).map_err(missing)
 }

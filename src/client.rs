@@ -21,11 +21,15 @@ mod token_source;
 mod verifier;
 
 pub use endpoint::AddressError;
-pub use layer::{Origin, SUCCESSOR, Verify, VerifyLayer};
+pub use layer::{Origin, SUCCESSOR_HEADER, Verify, VerifyLayer};
 pub use token_source::{
     AccessToken, Change, FileStore, MemoryStore, SignInAgain, Store, TokenError, TokenSource,
     TokenSourceBuilder, Tokens,
 };
 pub use verifier::{ConnectError, Verifier, VerifierBuilder, VerifyError, WhenStale};
 
-pub use crate::model::access_token::{Claims, Invalid};
+pub use crate::model::{
+    access_token::{Claims, Invalid},
+    ids::{SessionId, UserId},
+    token_mode::TokenMode,
+};

@@ -7,6 +7,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{error_chain, proto::v1::ErrorReason};
 
+/// What one is told who has no access token, or none that is taken.
+pub(super) const TOKEN_REQUIRED: &str =
+    "a valid access token is required as `authorization: Bearer`";
+
 /// The domain of Rollcall's reasons.
 const DOMAIN: &str = "rollcall";
 

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use tokio::time::timeout;
+use tonic::{
+    Response, Status,
+    transport::{Channel, Endpoint},
+};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -13,6 +17,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An address that is none.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AddressError {
     /// It cannot be parsed, or there is no TLS for it.
     #[error("the address of Rollcall is not a URL such as `https://id.example.com:8443`")]
@@ -47,4 +52,20 @@ where
 /// A connection that is made when it is needed, and again when it broke.
 pub(super) fn channel(endpoint: &Endpoint) -> Channel {
     endpoint.connect_lazy()
+}
+
+/// The answer to a call, if it comes within the limit.
+pub(super) async fn in_time<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Status> {
+    match timeout(limit, call).await {
+        Ok(reply) => Ok(reply?.into_inner()),
+        Err(_) => Err(late()),
+    }
+}
+
+/// The error of whoever has waited for long enough.
+pub(super) fn late() -> Status {
+    Status::deadline_exceeded("no answer in time")
 }

@@ -6,6 +6,7 @@ mod refusal;
 mod renewal;
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -15,8 +16,8 @@ use std::{
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};
 
-use super::verifier::{Verifier, VerifyError};
-use crate::model::access_token::{Claims, Invalid};
+use super::verifier::Verifier;
+use crate::model::access_token::Claims;
 use bearer::Bearer;
 use refusal::{Dialect, Refusal};
 use renewal::Renewal;
@@ -24,8 +25,8 @@ use renewal::Renewal;
 pub use renewal::Origin;
 
 /// The response header that carries the successor of a single-token client's access token;
-/// in gRPC, initial metadata.
-pub const SUCCESSOR: &str = "x-jwt";
+/// in gRPC, metadata: the initial one, or with an error the only one.
+pub const SUCCESSOR_HEADER: &str = "x-jwt";
 
 /// Lets only those requests through whose `authorization: Bearer` a [`Verifier`] takes, and
 /// puts their [`Claims`] into the extensions of the request.
@@ -86,8 +87,16 @@ impl VerifyLayer {
 
     /// Renews the expired tokens of single-token sessions: calls `Auth.Renew`, lets the
     /// request through with the successor's claims, and hands the successor to the client
-    /// in the response header [`SUCCESSOR`]. The user agent is that of the request, and
-    /// no address is told: see [`VerifyLayer::renew_single_tokens_from`].
+    /// in the response header [`SUCCESSOR_HEADER`]. The user agent is that of the request,
+    /// and no address is told: see [`VerifyLayer::renew_single_tokens_from`].
+    ///
+    /// A session that was renewed lives on in the successor alone. So the header is in the
+    /// answers to requests that are refused after it as well, for want of a role for
+    /// example; and while the verifier is stale and refuses, nothing is renewed.
+    ///
+    /// Tokens whose key is not published any more are renewed too, since Rollcall knows its
+    /// keys for longer. Anybody can make up one of those: at most 16 are sent at a time,
+    /// and one more is refused as any token of an unknown key.
     #[must_use]
     pub fn renew_single_tokens(self) -> Self {
         self.renew_single_tokens_from(Origin::of_headers)
@@ -150,33 +159,34 @@ where
         let rules = self.rules.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let admitted = match rules.admit(&parts).await {
-                Ok(admitted) => admitted,
-                Err(refusal) => return Ok(refusal.answer(Dialect::of(&parts.headers))),
-            };
             let mut successor = None;
-            if let Some(admitted) = admitted {
-                successor = admitted.successor;
-                parts.extensions.insert(admitted.claims);
-            }
-            let mut response = inner.call(Request::from_parts(parts, body)).await?;
+            let mut response = match rules.admit(&parts, &mut successor).await {
+                Ok(claims) => {
+                    if let Some(claims) = claims {
+                        parts.extensions.insert(claims);
+                    }
+                    inner.call(Request::from_parts(parts, body)).await?
+                }
+                Err(refusal) => refusal.answer(Dialect::of(&parts.headers)),
+            };
             if let Some(successor) = successor {
-                response.headers_mut().insert(SUCCESSOR, successor);
+                response.headers_mut().insert(SUCCESSOR_HEADER, successor);
             }
             Ok(response)
         })
     }
 }
 
-/// Who makes a request.
-struct Admitted {
-    claims: Claims,
-    successor: Option<HeaderValue>,
-}
-
 impl Rules {
-    /// `None` for whoever is let through without being known.
-    async fn admit(&self, parts: &http::request::Parts) -> Result<Option<Admitted>, Refusal> {
+    /// Who makes a request; `None` for whoever is let through without being known.
+    ///
+    /// A renewal leaves its token in `successor`, which is the client's whatever the verdict:
+    /// Rollcall takes no other from it any more.
+    async fn admit(
+        &self,
+        parts: &http::request::Parts,
+        successor: &mut Option<HeaderValue>,
+    ) -> Result<Option<Claims>, Refusal> {
         let path = parts.uri.path();
         if self.exempt.iter().any(|prefix| path.starts_with(prefix)) {
             return Ok(None);
@@ -186,28 +196,43 @@ impl Rules {
             Bearer::None if self.optional => return Ok(None),
             Bearer::None | Bearer::Malformed => return Err(Refusal::NoToken),
         };
-        let admitted = match (self.verifier.check(token).await, &self.renewal) {
-            (Ok(claims), _) => Admitted {
-                claims,
-                successor: None,
-            },
-            (Err(VerifyError::Expired(claims)), Some(renewal)) if renewal::is_single(&claims) => {
-                renewal.renew(&self.verifier, token, parts).await?
+        let claims = match (self.verifier.check(token).await, &self.renewal) {
+            (Ok(claims), _) => claims,
+            (Err(error), Some(renewal)) => {
+                let renewed = renewal.renew(&self.verifier, error, token, parts).await?;
+                *successor = Some(renewed.header);
+                let checked = self.verifier.check(&renewed.token).await;
+                checked.map_err(Refusal::Token)?
             }
-            (Err(VerifyError::Invalid(Invalid::UnknownKey)), Some(renewal))
-                if renewal::may_be_single(token) =>
-            {
-                renewal.renew(&self.verifier, token, parts).await?
-            }
-            (Err(error), _) => return Err(Refusal::Token(error)),
+            (Err(error), None) => return Err(Refusal::Token(error)),
         };
-        match self
-            .roles
-            .iter()
-            .find(|role| !admitted.claims.has_role(role))
-        {
+        match self.roles.iter().find(|role| !claims.has_role(role)) {
             Some(role) => Err(Refusal::Role(role.clone())),
-            None => Ok(Some(admitted)),
+            None => Ok(Some(claims)),
         }
+    }
+}
+
+impl fmt::Debug for VerifyLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rules.describe(f, "VerifyLayer")
+    }
+}
+
+impl<S> fmt::Debug for Verify<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rules.describe(f, "Verify")
+    }
+}
+
+impl Rules {
+    fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+        f.debug_struct(name)
+            .field("verifier", &self.verifier)
+            .field("roles", &self.roles)
+            .field("optional", &self.optional)
+            .field("exempt", &self.exempt)
+            .field("renews", &self.renewal.is_some())
+            .finish_non_exhaustive()
     }
 }

@@ -15,8 +15,9 @@ mod held;
 mod inner;
 mod store;
 mod tokens;
+mod written;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tonic::Status;
 
@@ -101,6 +102,10 @@ impl TokenSource {
 
     /// Keeps the tokens of a session that was opened elsewhere, in place of any others.
     ///
+    /// One that is bound to its user agent needs [`TokenSourceBuilder::user_agent`]. One that
+    /// is bound to an address cannot be refreshed from here: the address is for the service
+    /// to tell that sees the device.
+    ///
     /// # Errors
     ///
     /// When it is not a pair, or cannot be stored.
@@ -146,6 +151,15 @@ impl TokenSource {
             return Err(error);
         }
         uninterrupted(self.inner.clone().renew(refused, turn)).await
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_token = self.inner.in_hand(None).is_some();
+        f.debug_struct("TokenSource")
+            .field("has_token", &has_token)
+            .finish_non_exhaustive()
     }
 }
 

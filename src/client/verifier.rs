@@ -8,12 +8,15 @@ mod keys;
 mod revocations;
 mod shared;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::timeout};
 use tonic::{Code, Status, transport::Channel};
 
-use super::token_source::{AccessToken, TokenError, TokenSource};
+use super::{
+    endpoint::{in_time, late},
+    token_source::{AccessToken, TokenError, TokenSource},
+};
 use crate::{
     error_chain,
     model::access_token::{Claims, Invalid},
@@ -30,6 +33,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// What to do about good tokens while the revocations are not known, because the feed was
 /// not heard for longer than [`VerifierBuilder::max_staleness`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhenStale {
     /// Take none: safe, and as available as Rollcall.
     #[default]
@@ -82,8 +86,9 @@ impl Verifier {
             self.shared.keys.want();
         }
         let claims = judged?;
-        if self.shared.is_stale() && self.when_stale != WhenStale::AllowUntilExpiry {
-            return Err(VerifyError::Stale(self.staleness()));
+        match self.when_stale {
+            WhenStale::AllowUntilExpiry => {}
+            WhenStale::Refuse | WhenStale::Introspect => self.refuse_stale()?,
         }
         Ok(claims)
     }
@@ -104,7 +109,8 @@ impl Verifier {
         match verdict {
             Err(VerifyError::Stale(_)) if self.when_stale == WhenStale::Introspect => {
                 let claims = self.shared.judge(token)?;
-                self.introspect(token, claims).await
+                let asked = timeout(ASK_TIMEOUT, self.introspect(token, claims)).await;
+                asked.unwrap_or_else(|_| Err(VerifyError::Unavailable(late().into())))
             }
             verdict => verdict,
         }
@@ -122,13 +128,28 @@ impl Verifier {
         self.shared.is_stale()
     }
 
+    /// Refuses where every good token would be refused now.
+    pub(super) fn refuse_if_stale(&self) -> Result<(), VerifyError> {
+        match self.when_stale {
+            WhenStale::Refuse => self.refuse_stale(),
+            WhenStale::AllowUntilExpiry | WhenStale::Introspect => Ok(()),
+        }
+    }
+
+    fn refuse_stale(&self) -> Result<(), VerifyError> {
+        if self.is_stale() {
+            return Err(VerifyError::Stale(self.staleness()));
+        }
+        Ok(())
+    }
+
     /// Exchanges the token of a single-token session for its successor.
     pub(super) async fn renew(
         &self,
         request: v1::RenewRequest,
     ) -> Result<v1::RenewResponse, Status> {
         let mut auth = AuthClient::new(self.channel.clone());
-        in_time(auth.renew(request)).await
+        in_time(ASK_TIMEOUT, auth.renew(request)).await
     }
 
     async fn introspect(&self, token: &str, mut claims: Claims) -> Result<Claims, VerifyError> {
@@ -163,21 +184,23 @@ impl Verifier {
             token: token.to_owned(),
         });
         let mut client = VerificationClient::new(self.channel.clone());
-        in_time(client.introspect(request)).await
+        Ok(client.introspect(request).await?.into_inner())
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("issuer", &self.shared.issuer)
+            .field("audience", &self.shared.audience)
+            .field("when_stale", &self.when_stale)
+            .field("staleness", &self.staleness())
+            .finish_non_exhaustive()
     }
 }
 
 fn is_unknown_key(verdict: &Result<Claims, VerifyError>) -> bool {
     matches!(verdict, Err(VerifyError::Invalid(Invalid::UnknownKey)))
-}
-
-async fn in_time<T>(
-    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
-) -> Result<T, Status> {
-    match timeout(ASK_TIMEOUT, call).await {
-        Ok(reply) => Ok(reply?.into_inner()),
-        Err(_) => Err(Status::deadline_exceeded("no answer in time")),
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub const TYPE: &str = "at+jwt";
 /// The claims of an access token. Each but `token_mode` is required; times are seconds
 /// since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Claims {
     /// Who issued the token.
     pub iss: String,
@@ -76,6 +77,7 @@ impl Claims {
 
 /// Why a text is no access token to be taken here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Invalid {
     /// Not a JWT.
     #[error("it is not a JWT")]

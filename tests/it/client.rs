@@ -3,6 +3,7 @@
 
 mod fake;
 mod feed;
+mod introspection;
 mod layer;
 mod real;
 mod renewal;

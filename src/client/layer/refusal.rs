@@ -57,7 +57,7 @@ impl Refusal {
             Self::NoToken => answer::status(
                 Code::Unauthenticated,
                 ErrorReason::AccessTokenInvalid,
-                "a valid access token is required as `authorization: Bearer`",
+                answer::TOKEN_REQUIRED,
                 HashMap::new(),
                 None,
             ),
@@ -102,10 +102,14 @@ impl Refusal {
     }
 
     /// What `WWW-Authenticate` says (RFC 6750 section 3.1): nothing but the scheme to one
-    /// who has not tried, or in another scheme.
+    /// who has not tried, or in another scheme; and to one whose token is good, but was
+    /// sent from elsewhere than its session is bound to, for which there is no error code.
     fn challenge(&self, description: &str) -> String {
         let error = match self {
             Self::NoToken => return "Bearer".to_owned(),
+            Self::Renewal(status) if status.code() == Code::PermissionDenied => {
+                return "Bearer".to_owned();
+            }
             Self::Token(_) | Self::Renewal(_) => "invalid_token",
             Self::Role(_) => "insufficient_scope",
         };

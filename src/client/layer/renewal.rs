@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, header::USER_AGENT};
+use tokio::sync::Semaphore;
 use tonic::{Code, Status};
+use zeroize::Zeroizing;
 
-use super::{Admitted, refusal::Refusal};
+use super::refusal::Refusal;
 use crate::{
     client::{
         answer, clock,
         verifier::{Verifier, VerifyError},
     },
-    model::{access_token::Claims, token_mode::TokenMode},
+    model::{
+        access_token::{Claims, Invalid},
+        token_mode::TokenMode,
+    },
     proto::v1,
 };
 
 /// Where a request came from, as the service that received it knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Origin {
     /// The user agent; empty where it is not known.
     pub user_agent: String,
@@ -33,6 +39,20 @@ impl Origin {
             ip_address: String::new(),
         }
     }
+
+    /// The same, and this user agent.
+    #[must_use]
+    pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// The same, and this address.
+    #[must_use]
+    pub fn with_ip_address(mut self, ip_address: impl Into<String>) -> Self {
+        self.ip_address = ip_address.into();
+        self
+    }
 }
 
 fn user_agent(headers: &HeaderMap) -> String {
@@ -40,24 +60,22 @@ fn user_agent(headers: &HeaderMap) -> String {
     String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }
 
+/// How many tokens of unknown keys are judged by Rollcall at a time.
+const UNVOUCHED: usize = 16;
+
 /// How tokens are renewed.
 #[derive(Clone)]
 pub(super) struct Renewal {
     origin: Arc<dyn Fn(&http::request::Parts) -> Origin + Send + Sync>,
+    /// What anybody can make this service ask of Rollcall is bounded.
+    unvouched: Arc<Semaphore>,
 }
 
-/// Whether the token is of a session that has no other.
-pub(super) fn is_single(claims: &Claims) -> bool {
-    claims.token_mode == TokenMode::Single
-}
-
-/// Whether a token that names no published key says that it is of such a session, and over.
-/// Nobody vouches for that here: Rollcall, which knows its keys for longer than it publishes
-/// them, is to judge.
-pub(super) fn may_be_single(token: &str) -> bool {
-    let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(token);
-    let now = clock::unix_micros() / 1_000_000;
-    claims.is_ok_and(|claims| is_single(&claims) && claims.expired_at(now))
+/// The successor of a token.
+pub(super) struct Renewed {
+    pub(super) token: Zeroizing<String>,
+    /// The same, as the client gets it.
+    pub(super) header: HeaderValue,
 }
 
 impl Renewal {
@@ -66,17 +84,30 @@ impl Renewal {
     ) -> Self {
         Self {
             origin: Arc::new(origin),
+            unvouched: Arc::new(Semaphore::new(UNVOUCHED)),
         }
     }
 
-    /// Exchanges an expired token for its successor, and checks that as any other. Calls
-    /// that are in flight with the same token each do so, and get the same generation.
+    /// Exchanges a token that was refused with `error` for its successor, if it is one to be
+    /// exchanged; the caller is to check the successor as any other. Calls that are in flight
+    /// with the same token each do so, and get the same generation.
     pub(super) async fn renew(
         &self,
         verifier: &Verifier,
+        error: VerifyError,
         token: &str,
         parts: &http::request::Parts,
-    ) -> Result<Admitted, Refusal> {
+    ) -> Result<Renewed, Refusal> {
+        let _permit = match &error {
+            VerifyError::Expired(claims) if is_single(claims) => None,
+            VerifyError::Invalid(Invalid::UnknownKey) if may_be_single(token) => {
+                let permit = self.unvouched.try_acquire();
+                Some(permit.map_err(|_| Refusal::Token(error))?)
+            }
+            _ => return Err(Refusal::Token(error)),
+        };
+        // The successor would be refused, after its predecessor was given up for it.
+        verifier.refuse_if_stale().map_err(Refusal::Token)?;
         let Origin {
             user_agent,
             ip_address,
@@ -87,15 +118,25 @@ impl Renewal {
             ip_address,
         };
         let reply = verifier.renew(request).await.map_err(refusal)?;
-        let token = reply.tokens.unwrap_or_default().access_token;
-        let claims = verifier.check(&token).await.map_err(Refusal::Token)?;
-        let mut successor = HeaderValue::try_from(&token).map_err(|_| unusable())?;
-        successor.set_sensitive(true);
-        Ok(Admitted {
-            claims,
-            successor: Some(successor),
-        })
+        let token = Zeroizing::new(reply.tokens.unwrap_or_default().access_token);
+        let mut header = HeaderValue::try_from(token.as_str()).map_err(|_| unusable())?;
+        header.set_sensitive(true);
+        Ok(Renewed { token, header })
     }
+}
+
+/// Whether the token is of a session that has no other.
+fn is_single(claims: &Claims) -> bool {
+    claims.token_mode == TokenMode::Single
+}
+
+/// Whether a token that names no published key says that it is of such a session, and over.
+/// Nobody vouches for that here: Rollcall, which knows its keys for longer than it publishes
+/// them, is to judge.
+fn may_be_single(token: &str) -> bool {
+    let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(token);
+    let now = clock::unix_micros() / 1_000_000;
+    claims.is_ok_and(|claims| is_single(&claims) && claims.expired_at(now))
 }
 
 /// What the client is told of a renewal that failed: Rollcall's verdict on its session as

@@ -1,6 +1,10 @@
 //! Describing a source.
 
-use std::sync::{Arc, Mutex, atomic::AtomicBool};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, atomic::AtomicBool},
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use tonic::transport::Endpoint;
@@ -15,11 +19,16 @@ use crate::{
     proto::v1,
 };
 
+/// The server's `--replay-window`, where nothing else is said.
+const REPLAY_WINDOW: Duration = Duration::from_secs(120);
+
 /// What a [`TokenSource`] is to be.
 pub struct TokenSourceBuilder {
     endpoint: Result<Endpoint, AddressError>,
     store: Arc<dyn Store>,
     account: Option<Account>,
+    user_agent: String,
+    replay_window: Duration,
 }
 
 impl TokenSourceBuilder {
@@ -28,6 +37,8 @@ impl TokenSourceBuilder {
             endpoint,
             store: Arc::new(MemoryStore::default()),
             account: None,
+            user_agent: String::new(),
+            replay_window: REPLAY_WINDOW,
         }
     }
 
@@ -47,6 +58,24 @@ impl TokenSourceBuilder {
         self
     }
 
+    /// Tells Rollcall this user agent at each refresh, and of a device that signs in and
+    /// names none. Default: none, and the session keeps the one that it has. Needed where
+    /// the session is bound to its user agent: the same as it was opened with.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// The server's `--replay-window`: for so long a refresh whose outcome is not known is
+    /// repeated when nobody asks for a token, since later the same request counts as theft.
+    /// Default: 120 s, as the server's.
+    #[must_use]
+    pub fn replay_window(mut self, replay_window: Duration) -> Self {
+        self.replay_window = replay_window;
+        self
+    }
+
     /// The source. Nothing is asked yet, and the address need not answer.
     ///
     /// # Errors
@@ -55,7 +84,8 @@ impl TokenSourceBuilder {
     pub fn build(self) -> Result<TokenSource, AddressError> {
         Ok(TokenSource {
             inner: Arc::new(Inner {
-                calls: Calls::new(channel(&self.endpoint?)),
+                calls: Calls::new(channel(&self.endpoint?), self.user_agent),
+                replay_window: self.replay_window,
                 store: self.store,
                 account: self.account,
                 held: ArcSwapOption::empty(),
@@ -65,5 +95,16 @@ impl TokenSourceBuilder {
                 repeating: AtomicBool::new(false),
             }),
         })
+    }
+}
+
+impl fmt::Debug for TokenSourceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSourceBuilder")
+            .field("endpoint", &self.endpoint)
+            .field("has_account", &self.account.is_some())
+            .field("user_agent", &self.user_agent)
+            .field("replay_window", &self.replay_window)
+            .finish_non_exhaustive()
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Status, transport::Channel};
 use zeroize::Zeroizing;
 
 use super::{TokenError, Tokens};
-use crate::proto::v1::{self, auth_client::AuthClient};
+use crate::{
+    client::endpoint::in_time,
+    proto::v1::{self, auth_client::AuthClient},
+};
 
 /// How long a call may take. What it did after that is not known, and is asked again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,11 +31,17 @@ impl Account {
     }
 }
 
-pub(super) struct Calls(AuthClient<Channel>);
+pub(super) struct Calls {
+    auth: AuthClient<Channel>,
+    user_agent: String,
+}
 
 impl Calls {
-    pub(super) fn new(channel: Channel) -> Self {
-        Self(AuthClient::new(channel))
+    pub(super) fn new(channel: Channel, user_agent: String) -> Self {
+        Self {
+            auth: AuthClient::new(channel),
+            user_agent,
+        }
     }
 
     /// Refreshes: the same request, whoever sends it.
@@ -45,10 +53,11 @@ impl Calls {
                 .as_ref()
                 .map(|id| id.to_string())
                 .unwrap_or_default(),
+            user_agent: self.user_agent.clone(),
             ..v1::RefreshRequest::default()
         };
-        let mut auth = self.0.clone();
-        let reply = in_time(auth.refresh(request)).await;
+        let mut auth = self.auth.clone();
+        let reply = in_time(CALL_TIMEOUT, auth.refresh(request)).await;
         tokens_of(reply.map_err(TokenError::of)?.tokens, tokens.begun_at)
     }
 
@@ -56,14 +65,18 @@ impl Calls {
         &self,
         account: &Account,
     ) -> Result<v1::TokenPair, TokenError> {
+        let mut device = account.device.clone();
+        if device.user_agent.is_empty() {
+            device.user_agent.clone_from(&self.user_agent);
+        }
         let request = v1::AuthenticateRequest {
             login: account.login.clone(),
             password: account.password.to_string(),
-            device: Some(account.device.clone()),
+            device: Some(device),
             ..v1::AuthenticateRequest::default()
         };
-        let mut auth = self.0.clone();
-        let reply = in_time(auth.authenticate(request)).await;
+        let mut auth = self.auth.clone();
+        let reply = in_time(CALL_TIMEOUT, auth.authenticate(request)).await;
         let reply = reply.map_err(|status| TokenError::of_sign_in(status, &account.login))?;
         Ok(reply.tokens.unwrap_or_default())
     }
@@ -72,8 +85,8 @@ impl Calls {
         let request = v1::LogoutRequest {
             refresh_token: tokens.refresh_token.to_string(),
         };
-        let mut auth = self.0.clone();
-        in_time(auth.logout(request))
+        let mut auth = self.auth.clone();
+        in_time(CALL_TIMEOUT, auth.logout(request))
             .await
             .map_err(TokenError::of)?;
         Ok(())
@@ -87,11 +100,4 @@ pub(super) fn tokens_of(pair: Option<v1::TokenPair>, asked_at: i64) -> Result<To
             let status = Status::failed_precondition("there is no pair of tokens");
             TokenError::Refused(Box::new(status))
         })
-}
-
-async fn in_time<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Status> {
-    match timeout(CALL_TIMEOUT, call).await {
-        Ok(reply) => Ok(reply?.into_inner()),
-        Err(_) => Err(Status::deadline_exceeded("no answer in time")),
-    }
 }

@@ -17,6 +17,7 @@ const WRONG_PASSWORD_PAUSE: Duration = Duration::from_secs(30);
 
 /// Why there is no access token.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenError {
     /// There is no session, or it has ended: the person has to sign in. Nothing else ever
     /// means that.
@@ -51,6 +52,7 @@ pub enum TokenError {
 
 /// Why the person has to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SignInAgain {
     /// Nobody has signed in, or somebody signed out.
     NotSignedIn,

@@ -7,16 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
     Tokens,
     store::{Change, Store},
 };
-
-/// The layout of the file.
-const VERSION: u32 = 1;
 
 /// Keeps the tokens in a file that only its owner can read, and that survives a crash at
 /// any moment: it is written beside, synced and renamed. Processes that share it take
@@ -61,15 +57,11 @@ impl FileStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let file: OnDisk = serde_json::from_slice(&bytes).map_err(|_| corrupt())?;
-        if file.version != VERSION {
-            return Err(corrupt());
-        }
-        Ok(Some(file.into()))
+        let tokens = Tokens::from_bytes(&bytes).map_err(|_| corrupt())?;
+        Ok(Some(tokens))
     }
 
     fn write(&self, tokens: &Tokens) -> io::Result<()> {
-        let text = Zeroizing::new(serde_json::to_vec(&OnDisk::from(tokens))?);
         let path = self.beside(".new");
         // One that a crash left behind may have other permissions.
         match fs::remove_file(&path) {
@@ -77,7 +69,7 @@ impl FileStore {
             _ => {}
         }
         let mut file = private().create_new(true).open(&path)?;
-        file.write_all(&text)?;
+        file.write_all(&tokens.to_bytes())?;
         file.sync_all()?;
         fs::rename(&path, &self.path)
     }
@@ -117,62 +109,6 @@ fn sync_folder(path: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
-}
-
-/// The file, in JSON.
-#[derive(Serialize, Deserialize)]
-struct OnDisk {
-    version: u32,
-    access_token: Secret,
-    refresh_token: Secret,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    request_id: Option<Secret>,
-    lifetime: u64,
-    asked_at: i64,
-    #[serde(default)]
-    begun_at: i64,
-}
-
-/// A text that is wiped when it is dropped.
-#[derive(Serialize, Deserialize)]
-#[serde(from = "String")]
-struct Secret(#[serde(serialize_with = "expose")] Zeroizing<String>);
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-}
-
-fn expose<S: serde::Serializer>(text: &Zeroizing<String>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(text)
-}
-
-impl From<&Tokens> for OnDisk {
-    fn from(tokens: &Tokens) -> Self {
-        Self {
-            version: VERSION,
-            access_token: Secret(tokens.access_token.clone()),
-            refresh_token: Secret(tokens.refresh_token.clone()),
-            request_id: tokens.request_id.clone().map(Secret),
-            lifetime: tokens.lifetime,
-            asked_at: tokens.asked_at,
-            begun_at: tokens.begun_at,
-        }
-    }
-}
-
-impl From<OnDisk> for Tokens {
-    fn from(file: OnDisk) -> Self {
-        Self {
-            access_token: file.access_token.0,
-            refresh_token: file.refresh_token.0,
-            request_id: file.request_id.map(|id| id.0),
-            lifetime: file.lifetime,
-            asked_at: file.asked_at,
-            begun_at: file.begun_at,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -29,16 +29,16 @@ const ATTEMPTS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// For how long a refresh whose outcome is not known is repeated when nobody asks for it:
-/// Rollcall's replay window, after which the same request counts as theft.
-const REPLAY_WINDOW: Duration = Duration::from_secs(120);
-/// How long to wait between those, at first and at most.
+/// How long to wait before a refresh whose outcome is not known is repeated when nobody asks
+/// for it, at first and at most.
 const FIRST_REPETITION: Duration = Duration::from_secs(1);
 const LAST_REPETITION: Duration = Duration::from_secs(10);
 
 /// What the clones of a source share.
 pub(super) struct Inner {
     pub(super) calls: Calls,
+    /// For how long a refresh whose outcome is not known is repeated.
+    pub(super) replay_window: Duration,
     pub(super) store: Arc<dyn Store>,
     pub(super) account: Option<Account>,
     pub(super) held: ArcSwapOption<Held>,
@@ -96,7 +96,7 @@ impl Inner {
             };
             let _turn = inner.turn.lock().await;
             let is_known = !inner.unsure.load(Ordering::Relaxed);
-            if is_known || begun.elapsed() > REPLAY_WINDOW {
+            if is_known || begun.elapsed() > inner.replay_window {
                 inner.repeating.store(false, Ordering::Relaxed);
                 return;
             }

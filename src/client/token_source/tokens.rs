@@ -4,8 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde::Deserialize;
-use tonic::{Request, metadata::AsciiMetadataValue};
+use tonic::{Extensions, Request, metadata::MetadataMap};
 use zeroize::Zeroizing;
 
 use crate::{client::clock::unix_micros, proto::v1};
@@ -95,17 +96,23 @@ impl AccessToken {
         &self.0
     }
 
+    /// The value of the header `authorization`, marked as sensitive.
+    #[must_use]
+    pub fn authorization(&self) -> HeaderValue {
+        let text = Zeroizing::new(format!("Bearer {}", self.expose()));
+        // The text of a token is a JWT's, which any header can hold; no other is sent.
+        let value = HeaderValue::try_from(text.as_str());
+        let mut value = value.unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+        value.set_sensitive(true);
+        value
+    }
+
     /// `message` as a request with this token.
     #[must_use]
     pub fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        let value = Zeroizing::new(format!("Bearer {}", self.expose()));
-        // The text of a token is a JWT's, which any metadata can hold.
-        if let Ok(mut value) = AsciiMetadataValue::try_from(value.as_str()) {
-            value.set_sensitive(true);
-            request.metadata_mut().insert("authorization", value);
-        }
-        request
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, self.authorization())]);
+        let metadata = MetadataMap::from_headers(headers);
+        Request::from_parts(metadata, Extensions::default(), message)
     }
 }
 
@@ -192,7 +199,10 @@ mod tests {
     fn secrets_are_silent() {
         let tokens = Tokens::new(pair("secret", 100), 0).unwrap();
         let token = AccessToken::new(&tokens.access_token);
-        let request = token.request(());
-        assert!(!format!("{tokens:?} {token:?} {request:?}").contains("secret"));
+        let (request, header) = (token.request(()), token.authorization());
+        let shown = format!("{tokens:?} {token:?} {request:?} {header:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+        assert_eq!(header, "Bearer secret");
+        assert_eq!(request.metadata().as_ref()["authorization"], header);
     }
 }

@@ -1,6 +1,6 @@
 //! Describing a verifier, and beginning.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::timeout};
 use tonic::transport::Endpoint;
@@ -75,6 +75,10 @@ impl VerifierBuilder {
 
     /// Signs in with the account of the service, which has the role `service`. This or
     /// [`VerifierBuilder::token_source`] is required.
+    ///
+    /// Each start opens a session of its own, and that of an earlier start expires by
+    /// itself. To replace it instead, give a [`VerifierBuilder::token_source`] whose
+    /// account names a `device_id`.
     #[must_use]
     pub fn sign_in(mut self, login: &str, password: &str) -> Self {
         let password = zeroize::Zeroizing::new(password.to_owned());
@@ -97,8 +101,8 @@ impl VerifierBuilder {
     }
 
     /// From when on the feed counts as stale. Default: 15 s. The feed is opened anew after
-    /// half of it in silence, and the server sends a sign of life every few seconds: less
-    /// than 10 s makes it break for nothing.
+    /// half of it in silence, and the server gives a sign of life after 5 s of silence: let
+    /// it be 12 s or more, or the feed breaks for nothing.
     #[must_use]
     pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
         self.max_staleness = max_staleness;
@@ -145,7 +149,7 @@ impl VerifierBuilder {
         let feed = Feed::new(shared.clone(), endpoint, tokens.clone());
         let beginning = begin(&shared, &address, feed);
         let begun = timeout(self.connect_timeout, beginning).await;
-        let tasks = begun.unwrap_or(Err(ConnectError::NoSnapshot {
+        let tasks = begun.unwrap_or(Err(ConnectError::TimedOut {
             address,
             limit: self.connect_timeout,
         }))?;
@@ -156,6 +160,20 @@ impl VerifierBuilder {
             tokens,
             _tasks: Arc::new(tasks),
         })
+    }
+}
+
+impl fmt::Debug for VerifierBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifierBuilder")
+            .field("endpoint", &self.endpoint)
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .field("when_stale", &self.when_stale)
+            .field("max_staleness", &self.max_staleness)
+            .field("leeway", &self.leeway)
+            .field("connect_timeout", &self.connect_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -190,7 +208,7 @@ async fn begin(
     let stream = feed.open().await.map_err(|broken| match broken {
         Broken::Token(error) => of_sign_in(error),
         Broken::Status(status) => ConnectError::of(address, *status),
-        Broken::Silent => ConnectError::NoSnapshot {
+        Broken::Silent => ConnectError::TimedOut {
             address: address.to_owned(),
             limit: shared.silence(),
         },

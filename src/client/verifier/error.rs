@@ -15,6 +15,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a token is not taken.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyError {
     /// It is no access token of this issuer for this audience.
     #[error("the access token is not valid: {0}")]
@@ -47,10 +48,9 @@ impl VerifyError {
     #[must_use]
     pub fn reason(&self) -> ErrorReason {
         match self {
-            Self::Invalid(_) | Self::KeyDropped | Self::Superseded | Self::Inactive => {
-                ErrorReason::AccessTokenInvalid
-            }
-            Self::Expired(_) => ErrorReason::AccessTokenExpired,
+            Self::Invalid(_) | Self::KeyDropped | Self::Inactive => ErrorReason::AccessTokenInvalid,
+            // The client has the later token, or gets one by a refresh.
+            Self::Expired(_) | Self::Superseded => ErrorReason::AccessTokenExpired,
             Self::SessionEnded => ErrorReason::SessionEnded,
             Self::Stale(_) | Self::Unavailable(_) => ErrorReason::Unavailable,
         }
@@ -70,11 +70,7 @@ impl VerifyError {
                 "access tokens cannot be checked at the moment",
                 Some(RETRY_DELAY),
             ),
-            _ => (
-                Code::Unauthenticated,
-                "a valid access token is required as `authorization: Bearer`",
-                None,
-            ),
+            _ => (Code::Unauthenticated, answer::TOKEN_REQUIRED, None),
         };
         answer::status(code, reason, message, HashMap::new(), retry)
     }
@@ -82,6 +78,7 @@ impl VerifyError {
 
 /// Why a verifier could not begin.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// What should be an address is none.
     #[error(transparent)]
@@ -95,6 +92,14 @@ pub enum ConnectError {
         /// Where.
         address: String,
         /// Why.
+        status: Box<Status>,
+    },
+    /// Rollcall answers, and refuses.
+    #[error("Rollcall at {address} refuses: {}", answer::text(.status))]
+    Refused {
+        /// Where.
+        address: String,
+        /// What it said.
         status: Box<Status>,
     },
     /// What answers there is not Rollcall.
@@ -115,10 +120,13 @@ pub enum ConnectError {
     },
     /// The verifier's own account may not ask.
     #[error(
-        "the account of the verifier has neither the role `service` nor `admin`: give it \
-         the role `service`"
+        "the account of the verifier at {address} has neither the role `service` nor \
+         `admin`: `rollcall user create --role service`, or `UserAdmin.UpdateUser`"
     )]
-    RoleMissing,
+    RoleMissing {
+        /// Where.
+        address: String,
+    },
     /// Rollcall issues in another name.
     #[error(
         "the verifier expects tokens issued by `{expected}`, but Rollcall at {address} \
@@ -162,9 +170,10 @@ pub enum ConnectError {
         /// What is wrong with it.
         why: VerifyError,
     },
-    /// The known revocations did not come.
-    #[error("Rollcall at {address} did not tell the known revocations within {limit:?}")]
-    NoSnapshot {
+    /// Rollcall did not answer all that a verifier asks at first: a sign-in, the keys, and
+    /// the known revocations.
+    #[error("Rollcall at {address} did not let the verifier begin within {limit:?}")]
+    TimedOut {
         /// Where.
         address: String,
         /// The limit.
@@ -178,8 +187,9 @@ impl ConnectError {
         let (address, code) = (address.to_owned(), status.code());
         let (reason, status) = (answer::reason(&status), Box::new(status));
         match (code, reason) {
-            (_, Some(ErrorReason::RoleRequired)) => Self::RoleMissing,
-            (_, Some(_)) | (Code::Unavailable | Code::DeadlineExceeded, None) => {
+            (_, Some(ErrorReason::RoleRequired)) => Self::RoleMissing { address },
+            (_, Some(_)) => Self::Refused { address, status },
+            (Code::Unavailable | Code::DeadlineExceeded, None) => {
                 Self::Unreachable { address, status }
             }
             (_, None) => Self::NotRollcall { address, status },

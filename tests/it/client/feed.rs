@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rollcall::{
     client::{Verifier, VerifyError, WhenStale},
-    proto::v1::{ErrorReason, IntrospectResponse},
+    proto::v1::ErrorReason,
 };
 use tonic::{Code, Status};
 
@@ -17,9 +17,17 @@ use super::{
 /// From when on the feed is stale in these tests, where it is to become so.
 const SOON: Duration = Duration::from_millis(300);
 
-async fn with(fake: &Fake, when_stale: WhenStale) -> Verifier {
+pub(super) async fn with(fake: &Fake, when_stale: WhenStale) -> Verifier {
     let builder = builder(fake).when_stale(when_stale).max_staleness(SOON);
     builder.connect().await.expect("connects")
+}
+
+/// A verifier that has become stale.
+pub(super) async fn stale(fake: &Fake, when_stale: WhenStale) -> Verifier {
+    let verifier = with(fake, when_stale).await;
+    fake.feed().silent = true;
+    eventually("the feed is stale", || verifier.is_stale()).await;
+    verifier
 }
 
 /// Waits until a verifier knows of a session that ended now.
@@ -225,50 +233,6 @@ async fn stale_verifier_that_is_to_allow_takes_good_tokens_and_no_others() {
         verifier.verify(&ended),
         Err(VerifyError::SessionEnded)
     ));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn stale_verifier_that_is_to_ask_goes_by_the_answer() {
-    let mut fake = Fake::start();
-    let verifier = with(&fake, WhenStale::Introspect).await;
-    let token = fake.token(|_| {});
-    fake.feed().silent = true;
-    eventually("the feed is stale", || verifier.is_stale()).await;
-    assert!(matches!(
-        verifier.verify(&token),
-        Err(VerifyError::Stale(_))
-    ));
-
-    fake.feed().introspection = IntrospectResponse {
-        active: true,
-        roles: vec!["of this moment".to_owned()],
-        ..IntrospectResponse::default()
-    };
-    let claims = verifier.check(&token).await.expect("is active");
-    assert_eq!(claims.roles, ["of this moment"]);
-
-    fake.feed().introspection.active = false;
-    assert!(matches!(
-        verifier.check(&token).await,
-        Err(VerifyError::Inactive)
-    ));
-    assert!(verifier.check("no token").await.is_err());
-    assert_eq!(fake.feed().introspected, [token.clone(), token.clone()]);
-
-    fake.stop();
-    assert!(matches!(
-        verifier.check(&token).await,
-        Err(VerifyError::Unavailable(_))
-    ));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn fresh_verifier_never_asks() {
-    let fake = Fake::start();
-    let builder = builder(&fake).when_stale(WhenStale::Introspect);
-    let verifier = builder.connect().await.expect("connects");
-    verifier.check(&fake.token(|_| {})).await.expect("is good");
-    assert!(fake.feed().introspected.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use http::{Request, Response, header::HeaderMap};
-use rollcall::client::{Claims, Verifier, VerifyLayer};
+use rollcall::client::{Claims, TokenSource, Verifier, VerifyLayer};
 use serde_json::json;
 use tonic::{
     Code, Status,
@@ -14,8 +14,8 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use super::{builder, connect, eventually, fake::Fake};
-use crate::harness::bearer;
+use super::{builder, connect, eventually, fake::Fake, phone};
+use crate::harness::{PASSWORD, bearer};
 
 /// What an HTTP service behind `layer` answers to a request with these headers: its own
 /// answer is the roles of its caller.
@@ -94,6 +94,11 @@ async fn every_refusal_has_its_answer_in_grpc_and_in_http() {
     fake.feed().end_session(&ended);
     eventually("the session ends", || verifier.verify(&ended).is_err()).await;
 
+    let superseded = fake.token(|_| {});
+    fake.feed().supersede(&superseded);
+    let is_void = || verifier.verify(&superseded).is_err();
+    eventually("the token is superseded", is_void).await;
+
     let mut table = Vec::new();
     let mut row = |case: &str, told: String| table.push(format!("{case}: {told}"));
     row("good", told(&layer, Some(&good)).await);
@@ -102,6 +107,8 @@ async fn every_refusal_has_its_answer_in_grpc_and_in_http() {
     row("garbage", told(&layer, Some("Bearer garbage")).await);
     row("expired", told(&layer, Some(&expired)).await);
     row("ended", told(&layer, Some(&authorization(&ended))).await);
+    let superseded = authorization(&superseded);
+    row("superseded", told(&layer, Some(&superseded)).await);
     row("no role", told(&admins, Some(&good)).await);
     fake.feed().silent = true;
     eventually("the feed is stale", || verifier.is_stale()).await;
@@ -179,6 +186,24 @@ async fn tonic_service_is_protected() {
     let refused = client.check(request).await.expect_err("has no token");
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert_eq!(crate::harness::reason(&refused), "ACCESS_TOKEN_INVALID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_shown_in_a_log_holds_a_secret() {
+    let fake = Fake::start();
+    let account = TokenSource::builder(fake.url()).account("shop", PASSWORD, phone());
+    let builder = builder(&fake);
+    let mut shown = format!("{account:?} {builder:?}");
+    let source = account.build().expect("an address");
+    source.access_token().await.expect("signs in");
+    let verifier = builder.token_source(source.clone()).connect().await;
+    let verifier = verifier.expect("connects");
+    let layer = VerifyLayer::new(verifier.clone());
+    let service = layer.layer(());
+    shown += &format!("{source:?} {verifier:?} {layer:?} {service:?}");
+    for secret in [PASSWORD, "rcr_", "eyJ"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Single-token clients behind the layer.
 
 use http::Response;
-use rollcall::client::{Origin, VerifyLayer};
+use rollcall::client::{Origin, VerifyLayer, WhenStale};
 use rollcall::proto::v1::ErrorReason;
 use serde_json::json;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::{
     connect,
-    fake::{Fake, Reply, refused},
+    fake::{Fake, Reply, Signer, refused},
+    feed::stale,
     layer::{ask, authorization},
 };
 use crate::harness::claims;
@@ -19,6 +20,20 @@ fn expired(fake: &Fake) -> String {
         claims["exp"] = json!(0);
         claims["token_mode"] = json!("SINGLE");
     })
+}
+
+/// The same, of a key that nobody knows.
+fn unvouched() -> String {
+    let mut claims = super::fake::claims();
+    claims["exp"] = json!(0);
+    claims["token_mode"] = json!("SINGLE");
+    Signer::new("unknown").sign(&claims)
+}
+
+/// A layer whose verifier is stale.
+async fn stale_layer(fake: &Fake, when_stale: WhenStale) -> VerifyLayer {
+    let verifier = stale(fake, when_stale).await;
+    VerifyLayer::new(verifier).renew_single_tokens()
 }
 
 async fn layer(fake: &Fake) -> VerifyLayer {
@@ -78,14 +93,10 @@ async fn calls_in_flight_with_the_same_expired_token_all_succeed() {
 async fn origin_is_what_the_service_says() {
     let fake = Fake::start();
     let layer = VerifyLayer::new(connect(&fake).await).renew_single_tokens_from(|parts| {
-        let address = parts.headers.get("x-real-ip");
-        Origin {
-            user_agent: "seen".to_owned(),
-            ip_address: address
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-                .to_owned(),
-        }
+        let address = parts.headers.get("x-real-ip").expect("behind the proxy");
+        Origin::of_headers(parts)
+            .with_user_agent("seen")
+            .with_ip_address(address.to_str().expect("ASCII"))
     });
     let token = authorization(&expired(&fake));
     let headers = [("authorization", &*token), ("x-real-ip", "192.0.2.7")];
@@ -144,5 +155,69 @@ async fn verdict_on_the_session_is_passed_on_and_any_other_failure_is_unavailabl
         let answer = ask(&layer, "/", &[("authorization", &token)]).await;
         assert_eq!(answer.status(), expected, "{reason:?}");
         assert_eq!(successor(&answer), None);
+        let challenge = answer.headers().get("www-authenticate");
+        let says_invalid = challenge.is_some_and(|text| {
+            let text = text.to_str().expect("ASCII");
+            text.contains("invalid_token")
+        });
+        assert_eq!(says_invalid, expected == 401, "{reason:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn successor_is_handed_back_with_the_refusal_of_one_whose_role_is_missing() {
+    let fake = Fake::start();
+    let layer = layer(&fake).await.require_role("admin");
+    let token = authorization(&expired(&fake));
+    let http = ask(&layer, "/", &[("authorization", &token)]).await;
+    assert_eq!(http.status(), 403);
+    assert_eq!(claims(successor(&http).expect("a successor"))["gen"], 1);
+
+    let headers = [
+        ("content-type", "application/grpc"),
+        ("authorization", &*token),
+    ];
+    let grpc = ask(&layer, "/", &headers).await;
+    let status = Status::from_header_map(grpc.headers()).expect("an error");
+    assert_eq!(status.code(), Code::PermissionDenied);
+    let metadata = status.metadata().get("x-jwt").expect("a successor");
+    assert_eq!(claims(metadata.to_str().expect("ASCII"))["gen"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn successor_is_handed_back_with_the_refusal_of_one_that_is_not_active() {
+    let fake = Fake::start();
+    let layer = stale_layer(&fake, WhenStale::Introspect).await;
+    let token = authorization(&expired(&fake));
+    let answer = ask(&layer, "/", &[("authorization", &token)]).await;
+    assert_eq!(answer.status(), 401);
+    assert_eq!(claims(successor(&answer).expect("a successor"))["gen"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_renewed_while_a_stale_verifier_would_refuse_the_successor() {
+    let fake = Fake::start();
+    let layer = stale_layer(&fake, WhenStale::Refuse).await;
+    for token in [expired(&fake), unvouched()] {
+        let answer = ask(&layer, "/", &[("authorization", &authorization(&token))]).await;
+        assert_eq!(answer.status(), 503);
+    }
+    assert!(fake.auth().renewals.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_unknown_keys_are_sent_a_few_at_a_time_and_the_others_refused() {
+    const MANY: usize = 200;
+    let fake = Fake::start();
+    let layer = layer(&fake).await;
+    let hanging = (0..MANY).map(|_| Reply::Hang);
+    fake.auth().replies = hanging.collect();
+    let token = authorization(&unvouched());
+    let headers = [("authorization", &*token)];
+    let calls = (0..MANY).map(|_| ask(&layer, "/", &headers));
+    let answers = futures_util::future::join_all(calls).await;
+    let sent = fake.auth().renewals.len();
+    assert!((16..MANY).contains(&sent), "{sent}");
+    let refused = answers.iter().filter(|answer| answer.status() == 401);
+    assert_eq!(refused.count(), MANY - sent);
 }

@@ -225,7 +225,7 @@ async fn each_misconfiguration_is_named() {
     let fake = Fake::start();
     let mut said = String::new();
     let mut say = |what: &str, result: Result<Verifier, ConnectError>| {
-        let error = result.err().expect("cannot begin");
+        let error = result.expect_err("cannot begin");
         let text = error_chain(&error).replace(&fake.url(), "URL");
         said.push_str(&format!("{what}: {text}\n"));
     };
@@ -253,10 +253,13 @@ async fn each_misconfiguration_is_named() {
     let code = Code::PermissionDenied;
     fake.feed().refusal = Some(refused(code, ErrorReason::RoleRequired));
     say("no role", builder(&fake).connect().await);
+    let reason = ErrorReason::TooManyWatchers;
+    fake.feed().refusal = Some(refused(Code::ResourceExhausted, reason));
+    say("refused", builder(&fake).connect().await);
     fake.feed().refusal = None;
     fake.feed().endless = true;
     let brief = builder(&fake).connect_timeout(Duration::from_millis(50));
-    say("no snapshot", brief.connect().await);
+    say("too slow", brief.connect().await);
     fake.auth().lifetime = -1;
     say("clock", builder(&fake).connect().await);
     insta::assert_snapshot!(said);
@@ -276,6 +279,6 @@ async fn what_is_not_rollcall_is_said_to_be_something_else() {
         .issuer("i")
         .audience("a")
         .sign_in("shop", "p");
-    let error = builder.connect().await.err().expect("is not Rollcall");
+    let error = builder.connect().await.expect_err("is not Rollcall");
     assert!(matches!(error, ConnectError::NotRollcall { .. }), "{error}");
 }

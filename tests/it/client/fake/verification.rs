@@ -43,7 +43,7 @@ pub struct FeedState {
     pub past: Vec<Revocation>,
     pub streams: Vec<UnboundedSender<Told>>,
     /// What `Introspect` answers.
-    pub introspection: v1::IntrospectResponse,
+    pub introspection: Result<v1::IntrospectResponse, Status>,
     pub introspected: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl FeedState {
             resumes: true,
             past: Vec::new(),
             streams: Vec::new(),
-            introspection: v1::IntrospectResponse::default(),
+            introspection: Ok(v1::IntrospectResponse::default()),
             introspected: Vec::new(),
         }
     }
@@ -90,6 +90,16 @@ impl FeedState {
         self.revoke(Kind::SessionEnded(v1::SessionEnded {
             session_id: claims["sid"].as_str().expect("an id").to_owned(),
             user_id: claims["sub"].as_str().expect("an id").to_owned(),
+        }));
+    }
+
+    /// Lets a later token than this one be the one that counts.
+    pub fn supersede(&mut self, token: &str) {
+        let claims = crate::harness::claims(token);
+        self.revoke(Kind::TokensSuperseded(v1::TokensSuperseded {
+            session_id: claims["sid"].as_str().expect("an id").to_owned(),
+            generation: 1,
+            effective_time: Some(timestamp(self.time())),
         }));
     }
 
@@ -170,7 +180,7 @@ impl Verification for State {
         let mut feed = unpoisoned(&self.feed);
         assert!(request.metadata().contains_key("authorization"));
         feed.introspected.push(request.into_inner().token);
-        Ok(Response::new(feed.introspection.clone()))
+        feed.introspection.clone().map(Response::new)
     }
 
     type WatchRevocationsStream = Pin<Box<dyn Stream<Item = Told> + Send>>;
