@@ -71,8 +71,8 @@ impl Bare {
 fn message(size: usize) -> WatchRevocationsResponse {
     let revocation = || Revocation {
         kind: Some(Kind::SessionEnded(SessionEnded {
-            session_id: uuid::Uuid::now_v7().to_string(),
-            user_id: uuid::Uuid::now_v7().to_string(),
+            session_id: uuid::Uuid::from_u128(7).to_string(),
+            user_id: uuid::Uuid::from_u128(7).to_string(),
         })),
         time: Some(prost_types::Timestamp {
             seconds: 1_795_000_000,

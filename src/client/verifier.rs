@@ -103,7 +103,10 @@ impl Verifier {
     pub async fn check(&self, token: &str) -> Result<Claims, VerifyError> {
         let mut verdict = self.verify(token);
         if is_unknown_key(&verdict) {
-            self.shared.keys.fetch_if_due().await;
+            // In a task: a caller who hangs up would end the fetch for everybody.
+            let shared = Arc::clone(&self.shared);
+            let fetch = tokio::spawn(async move { shared.keys.fetch_if_due().await });
+            let _ = fetch.await;
             verdict = self.verify(token);
         }
         match verdict {

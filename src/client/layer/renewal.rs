@@ -55,9 +55,14 @@ impl Origin {
     }
 }
 
+/// The most bytes of a user agent that Rollcall takes.
+const MAX_USER_AGENT: usize = 512;
+
 fn user_agent(headers: &HeaderMap) -> String {
     let value = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+    let mut text = String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    text.truncate(text.floor_char_boundary(MAX_USER_AGENT));
+    text
 }
 
 /// How many tokens of unknown keys are judged by Rollcall at a time.

@@ -161,7 +161,13 @@ impl Inner {
         let is_unsure = matches!(answer, Err(TokenError::TryLater { .. }));
         self.unsure.store(is_unsure, Ordering::Relaxed);
         match answer {
-            Ok(next) => self.succeed(tokens, next).await,
+            Ok(next) => {
+                let kept = self.succeed(tokens, next).await;
+                // Nobody has the successor then: it is asked for again.
+                let is_lost = matches!(kept, Err(TokenError::Store(_)));
+                self.unsure.store(is_lost, Ordering::Relaxed);
+                kept
+            }
             Err(TokenError::SignInAgain(why)) => self.end(tokens, why).await,
             Err(error) => Err(error),
         }

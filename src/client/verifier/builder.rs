@@ -22,6 +22,8 @@ use crate::{
 
 /// How old what is known may be by default.
 const MAX_STALENESS: Duration = Duration::from_secs(15);
+/// How long after its `exp` a token may be taken at most.
+const MAX_LEEWAY: Duration = Duration::from_secs(60);
 /// How long beginning may take by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// As which application a verifier signs in.
@@ -109,10 +111,11 @@ impl VerifierBuilder {
         self
     }
 
-    /// How long after its `exp` a token is still taken, in whole seconds. Default: none.
+    /// How long after its `exp` a token is still taken, in whole seconds. Default: none; 60 s
+    /// at most, for which Rollcall tells revocations longer than a token lives.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
+        self.leeway = leeway.min(MAX_LEEWAY);
         self
     }
 

@@ -127,7 +127,7 @@ impl Feed {
                 Some(Message::Revocations(batch)) => told.extend(batch.revocations),
                 Some(Message::SnapshotComplete(complete)) => {
                     if complete.whole {
-                        self.recorder = Recorder::default();
+                        self.recorder = self.recorder.anew();
                     }
                     self.retention = Duration::from_secs(complete.retention_seconds.into());
                     let now = time.unwrap_or_else(|| self.shared.freshness.times().database);

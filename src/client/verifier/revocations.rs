@@ -7,7 +7,11 @@
 //!
 //! Times are microseconds since 1970 by the database's clock, which the stream tells.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use uuid::Uuid;
 
@@ -19,6 +23,9 @@ use crate::{
 
 /// How many recent entries there may be beside a small base.
 const RECENT: usize = 1_024;
+/// For how many seconds after a change of roles tokens may show those before: it was committed
+/// within them.
+const COMMITTED_WITHIN: i64 = 60;
 /// Which part of the base they may be beside a large one.
 const PART: usize = 16;
 /// How often what is too old is forgotten, in parts of the time that entries matter.
@@ -47,7 +54,7 @@ impl Revocations {
             session.judge(claims.generation, now)?;
         }
         if let Some(user) = self.find(|tables| tables.users.get(&claims.sub))
-            && claims.iat <= user.time.div_euclid(1_000_000)
+            && claims.iat <= user.time.div_euclid(1_000_000) + COMMITTED_WITHIN
         {
             claims.roles = user.roles.to_vec();
         }
@@ -68,7 +75,7 @@ impl Revocations {
 struct Tables {
     sessions: HashMap<Uuid, Session>,
     users: HashMap<Uuid, User>,
-    keys: HashMap<Box<str>, i64>,
+    keys: HashSet<Box<str>>,
 }
 
 impl Tables {
@@ -79,7 +86,7 @@ impl Tables {
     fn forget_before(&mut self, time: i64) {
         self.sessions.retain(|_, session| session.time >= time);
         self.users.retain(|_, user| user.time >= time);
-        self.keys.retain(|_, dropped| *dropped >= time);
+        // Keys are for ever: whoever has a dropped one chooses the `exp` of its tokens.
     }
 }
 
@@ -139,6 +146,15 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
+    /// One that knows nothing yet of what a whole snapshot tells. It may lack keys that were
+    /// dropped long ago.
+    pub(super) fn anew(&self) -> Self {
+        let mut anew = Self::default();
+        let keys = self.set.base.keys.union(&self.set.recent.keys);
+        Arc::make_mut(&mut anew.set.base).keys = keys.cloned().collect();
+        anew
+    }
+
     /// The set as it is now.
     pub(super) fn set(&self) -> Revocations {
         self.set.clone()
@@ -200,7 +216,7 @@ fn note(base: &Tables, recent: &mut Tables, revocation: &v1::Revocation, now: i6
             }
         }
         Kind::KeyDropped(dropped) => {
-            recent.keys.insert(dropped.kid.as_str().into(), time);
+            recent.keys.insert(dropped.kid.as_str().into());
         }
     }
     Some(())

@@ -183,7 +183,7 @@ async fn no_revoke_is_missed_while_a_replica_is_killed_and_verifiers_turn_to_ano
                 // Killed, as when its machine is gone.
                 drop(first.lock().expect("not poisoned").take());
                 balancer.turn_to(&it.address);
-            } else if number % 5 == 0 {
+            } else if number.is_multiple_of(5) {
                 balancer.turn_to(&it.address);
             }
         }

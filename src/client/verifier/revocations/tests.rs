@@ -115,12 +115,12 @@ fn session_that_is_refreshed_often_does_not_keep_its_oldest_token() {
 }
 
 #[test]
-fn changed_roles_replace_those_of_tokens_up_to_the_second_of_the_change() {
+fn changed_roles_replace_those_of_tokens_up_to_a_minute_after_the_change() {
     let recorder = recorder(&[roles(&["reader"], NOW)]);
     let second = NOW / SECOND;
     assert_eq!(seen_roles(&recorder, second - 1), ["reader"]);
-    assert_eq!(seen_roles(&recorder, second), ["reader"]);
-    assert_eq!(seen_roles(&recorder, second + 1), ["admin"]);
+    assert_eq!(seen_roles(&recorder, second + 60), ["reader"]);
+    assert_eq!(seen_roles(&recorder, second + 61), ["admin"]);
 }
 
 #[test]
@@ -140,6 +140,18 @@ fn dropped_key_is_known_by_its_kid() {
     let set = recorder(&[revocation(Kind::KeyDropped(dropped), NOW)]).set();
     assert!(set.key_is_dropped("one"));
     assert!(!set.key_is_dropped("two"));
+}
+
+#[test]
+fn dropped_key_is_never_forgotten() {
+    let dropped = v1::KeyDropped {
+        kid: "one".to_owned(),
+    };
+    let mut recorder = recorder(&[revocation(Kind::KeyDropped(dropped), NOW)]);
+    let minute = Duration::from_secs(60);
+    recorder.tidy(NOW + 1_000 * SECOND, minute);
+    assert!(recorder.set().key_is_dropped("one"));
+    assert!(recorder.anew().set().key_is_dropped("one"));
 }
 
 #[test]
