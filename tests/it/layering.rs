@@ -13,13 +13,14 @@ const LAYERS: [&str; 6] = ["command", "server", "grpc", "identity", "store", "mo
 const ABOVE: [&str; 3] = ["config", "dev", "telemetry"];
 
 /// All of the client library that is not its own: what it shares with the server.
-const CLIENT_KNOWS: [&str; 6] = [
+const CLIENT_KNOWS: [&str; 7] = [
     "client",
     "error_chain",
     "model::access_token",
     "model::jwk",
     "model::token_mode",
     "proto",
+    "model::ids",
 ];
 
 /// What only some layers may know.

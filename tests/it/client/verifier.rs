@@ -106,7 +106,7 @@ async fn changed_roles_replace_those_of_tokens_from_before() {
     let user_id = claims(&token)["sub"].as_str().expect("an id").to_owned();
     let later = fake.token(|claims| {
         claims["sub"] = json!(user_id);
-        claims["iat"] = json!(super::fake::now() / SECOND + 60);
+        claims["iat"] = json!(super::fake::now() / SECOND + 120);
         claims["roles"] = json!(["later"]);
     });
     fake.feed().revoke(Kind::RolesChanged(RolesChanged {
