@@ -11,7 +11,7 @@
 use std::{env, error::Error, process::ExitCode};
 
 use rollcall::{
-    client::{Verifier, VerifyLayer},
+    client::{Verifier, VerifyLayer, WhenStale},
     error_chain,
 };
 use tonic::transport::Server;
@@ -37,6 +37,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .issuer(setting("ROLLCALL_ISSUER", "http://127.0.0.1:50051"))
         .audience(setting("ROLLCALL_AUDIENCE", "rollcall"))
         .sign_in(&secret("ROLLCALL_LOGIN")?, &secret("ROLLCALL_PASSWORD")?)
+        // No outage of Rollcall is one of this service.
+        .when_stale(WhenStale::AllowUntilExpiry)
         .connect()
         .await?;
     Server::builder()
