@@ -122,6 +122,11 @@ fn retention(settings: &Settings) -> Duration {
     settings.access_token_lifetime.max(SHORTEST_LIFETIME) + LEEWAY
 }
 
+async fn in_time<F: Future>(limit: Duration, work: F) -> Result<F::Output, store::Error> {
+    let done = timeout(limit, work).await;
+    done.map_err(|elapsed| store::Error::Unavailable(elapsed.into()))
+}
+
 impl Identity {
     /// Looks for the first time, so that whoever subscribes gets a snapshot.
     ///
@@ -163,8 +168,7 @@ impl Identity {
                 (false, false) => (RECENT, LIMIT),
             };
             let look = self.look(&mut conn, back, spoken.elapsed() >= HEARTBEAT);
-            let look = timeout(limit, look).await;
-            if look.map_err(|elapsed| store::Error::Unavailable(elapsed.into()))?? {
+            if in_time(limit, look).await?? {
                 spoken = started;
             }
             let rest = started.elapsed() * REST;
@@ -178,7 +182,9 @@ impl Identity {
             sleep(MIN_REST).await;
             tokio::select! {
                 () = revocations::notified(&mut conn) => {}
-                () = feed.woken.notified() => revocations::notify(&mut conn).await?,
+                () = feed.woken.notified() => {
+                    in_time(LIMIT, revocations::notify(&mut conn)).await??;
+                }
                 () = sleep(INTERVAL) => {}
             }
         }
