@@ -241,15 +241,17 @@ async fn revocation_that_no_token_outlives_is_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cursor_resumes_on_another_replica_that_has_looked_for_as_long() {
-    let options = ["--statement-timeout", "100ms"];
-    let it = Harness::with(&options).await;
+    let options = ["--statement-timeout", "300ms"];
+    // One that has the time for sign-ins, and two to watch.
+    let it = Harness::start().await;
+    let one = Replica::start(&it.database, &options).await;
     let other = Replica::start(&it.database, &options).await;
     let service = it.service().await;
     let ana = it.subject("ana", &[]).await;
     // Longer than the overlap, which is five times that.
-    let later = "now() > (SELECT min(created_at) FROM users) + interval '600 ms'";
+    let later = "now() > (SELECT min(created_at) FROM users) + interval '1600 ms'";
     it.database.until(later).await;
-    let (mut watch, _) = Watch::open(&it, &service, "").await;
+    let (mut watch, _) = Watch::open(&one, &service, "").await;
     let refresh_token = ana.phone.refresh_token.clone();
     let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
     logout.expect("logs out");
