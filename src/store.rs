@@ -33,6 +33,8 @@ pub use page::Page;
 pub use pool::{Connection, Pool, PoolOptions};
 pub use retry::Step;
 
+use std::time::Duration;
+
 use diesel::{dsl::sql, sql_types::Text};
 use diesel_async::RunQueryDsl;
 
@@ -50,4 +52,18 @@ pub async fn ping(conn: &mut AsyncPgConnection) -> Result<(), Error> {
         return Err(Error::Unavailable("the server takes no writes".into()));
     }
     Ok(())
+}
+
+/// Gives work on a connection up after `limit`: the connection may be one to nowhere, which
+/// no limit of the server ends.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] when it takes longer; else those of the work.
+pub async fn in_time<T, E: From<Error>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let done = tokio::time::timeout(limit, work).await;
+    done.unwrap_or_else(|elapsed| Err(Error::Unavailable(elapsed.into()).into()))
 }

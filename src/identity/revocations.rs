@@ -23,7 +23,7 @@ pub use subscription::{Message, Subscription};
 use time::OffsetDateTime;
 use tokio::{
     sync::{Notify, Semaphore, broadcast},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{Caller, Error, Identity, Settings};
@@ -122,11 +122,6 @@ fn retention(settings: &Settings) -> Duration {
     settings.access_token_lifetime.max(SHORTEST_LIFETIME) + LEEWAY
 }
 
-async fn in_time<F: Future>(limit: Duration, work: F) -> Result<F::Output, store::Error> {
-    let done = timeout(limit, work).await;
-    done.map_err(|elapsed| store::Error::Unavailable(elapsed.into()))
-}
-
 impl Identity {
     /// Looks for the first time, so that whoever subscribes gets a snapshot.
     ///
@@ -168,7 +163,7 @@ impl Identity {
                 (false, false) => (RECENT, LIMIT),
             };
             let look = self.look(&mut conn, back, spoken.elapsed() >= HEARTBEAT);
-            if in_time(limit, look).await?? {
+            if store::in_time(limit, look).await? {
                 spoken = started;
             }
             let rest = started.elapsed() * REST;
@@ -183,7 +178,7 @@ impl Identity {
             tokio::select! {
                 () = revocations::notified(&mut conn) => {}
                 () = feed.woken.notified() => {
-                    in_time(LIMIT, revocations::notify(&mut conn)).await??;
+                    store::in_time(LIMIT, revocations::notify(&mut conn)).await?;
                 }
                 () = sleep(INTERVAL) => {}
             }

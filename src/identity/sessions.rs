@@ -125,8 +125,7 @@ impl Identity {
             self.0.feed.wake();
             tracing::info!(session_id = %id, %user_id, "session revoked by its user");
         }
-        let find = async |conn: &mut _| sessions::find_standing(conn, user_id, id).await;
-        let standing = self.0.pool.run(find).await?;
+        let standing = self.find_standing(user_id, id).await?;
         let standing = standing.ok_or(Error::SessionNotFound)?;
         Ok(standing.seen())
     }

@@ -80,11 +80,7 @@ impl SigningKeys {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            let tended = tokio::time::timeout(LIMIT, self.tend()).await;
-            let tended = tended
-                .map_err(|elapsed| store::Error::Unavailable(elapsed.into()).into())
-                .and_then(|tended| tended);
-            pause = match tended {
+            pause = match store::in_time(LIMIT, self.tend()).await {
                 Ok(()) => INTERVAL,
                 Err(error) => {
                     tracing::warn!(error = error_chain(&error), "signing keys not tended");

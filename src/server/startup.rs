@@ -88,11 +88,7 @@ async fn watch(pool: &Pool, health: &Health) -> Infallible {
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
         let ping = pool.run(async |conn| store::ping(conn).await);
-        // A connection to nowhere answers never.
-        let answer = tokio::time::timeout(WATCH_LIMIT, ping).await;
-        let answer = answer
-            .map_err(|elapsed| store::Error::Unavailable(elapsed.into()))
-            .and_then(|answer| answer);
+        let answer = store::in_time(WATCH_LIMIT, ping).await;
         if answer.is_ok() == reachable {
             continue;
         }

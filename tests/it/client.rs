@@ -10,14 +10,12 @@ mod renewal;
 mod token_source;
 mod verifier;
 
-use std::time::Duration;
-
 use rollcall::{
     client::{Verifier, VerifierBuilder},
     proto::v1,
 };
 
-use crate::harness::{PASSWORD, patiently};
+use crate::harness::{PASSWORD, eventually};
 use fake::{AUDIENCE, Fake, ISSUER};
 
 /// A verifier for what the fake issues.
@@ -30,16 +28,6 @@ fn builder(fake: &Fake) -> VerifierBuilder {
 
 async fn connect(fake: &Fake) -> Verifier {
     builder(fake).connect().await.expect("connects")
-}
-
-/// Waits until what must come about has.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let waiting = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    patiently(what, waiting).await;
 }
 
 /// Makes a timestamp of microseconds since 1970.

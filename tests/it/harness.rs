@@ -360,3 +360,13 @@ pub async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
         .await
         .unwrap_or_else(|_| panic!("in vain: {what}"))
 }
+
+/// Waits until something holds that nobody tells of.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    patiently(what, waiting).await;
+}

@@ -14,8 +14,8 @@ use tonic::transport::Channel;
 use crate::{
     access_tokens::Mint,
     harness::{
-        Balancer, Database, Harness, OwnCluster, PASSWORD, Process, Replica, SignedIn, patiently,
-        sql,
+        Balancer, Database, Harness, OwnCluster, PASSWORD, Process, Replica, SignedIn, eventually,
+        patiently, sql,
     },
 };
 
@@ -76,17 +76,15 @@ async fn revoke(channel: &Channel, admin: &SignedIn, victim: &Victim) {
 
 /// Waits until each verifier refuses the token of a session that was revoked.
 async fn rejected_by_all(verifiers: &[Verifier], victim: &Victim) {
-    let rejected = |verifier: Verifier| async move {
-        loop {
-            match verifier.verify(&victim.token) {
-                Err(VerifyError::SessionEnded) => return,
-                Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
-                Err(other) => panic!("not for that: {other}"),
-            }
-        }
+    let rejected = async |verifier: &Verifier| {
+        let refuses = || match verifier.verify(&victim.token) {
+            Err(VerifyError::SessionEnded) => true,
+            Ok(_) => false,
+            Err(other) => panic!("not for that: {other}"),
+        };
+        eventually("all verifiers reject", refuses).await;
     };
-    let all = join_all(verifiers.iter().cloned().map(rejected));
-    patiently("all verifiers reject", all).await;
+    join_all(verifiers.iter().map(rejected)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
