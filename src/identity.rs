@@ -74,7 +74,7 @@ pub struct Settings {
     pub superseded: Superseded,
     /// How long ago a user may have signed in to end other sessions.
     pub recent_sign_in: Duration,
-    /// How many subscribers of revocations one replica takes.
+    /// How many watchers of revocations one replica takes.
     pub max_watchers: usize,
     /// For how long a transaction that ends a session can take.
     pub revocation_overlap: Duration,

@@ -20,7 +20,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-/// Tells `count` messages of a size to each subscriber, once it may.
+/// Tells `count` messages of a size to each watcher, once it may.
 #[derive(Clone)]
 pub struct Bare {
     message: Arc<WatchRevocationsResponse>,

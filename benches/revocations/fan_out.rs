@@ -1,4 +1,4 @@
-//! How many revocations reach many subscribers in a second, beside the same messages from
+//! How many revocations reach many watchers in a second, beside the same messages from
 //! a server that only sends.
 
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{
     bare::Bare,
     replica::{Replica, SignedIn},
-    subscribers::{Watch, connect, hear, subscribe},
+    watchers::{Watch, connect, hear, subscribe},
 };
 
 const SUBSCRIBERS: usize = 1_000;
@@ -41,7 +41,7 @@ pub async fn measure(replica: &Replica, database: &str) {
     }
     let (told, sent) = (rate(told), rate(sent));
     println!(
-        "{} revocations, {MASS} at once, to {SUBSCRIBERS} subscribers on {CONNECTIONS} \
+        "{} revocations, {MASS} at once, to {SUBSCRIBERS} watchers on {CONNECTIONS} \
          connections, median of {ROUNDS} rounds",
         MASS * MASSES
     );
@@ -50,7 +50,7 @@ pub async fn measure(replica: &Replica, database: &str) {
     println!("ratio                 {:10.2}", told / sent);
 }
 
-/// From the first UPDATE to the last subscriber that knows all.
+/// From the first UPDATE to the last watcher that knows all.
 async fn tell(client: &Client, watches: Vec<Watch>, operator: &SignedIn) -> (Duration, Vec<Watch>) {
     let insert = format!(
         "INSERT INTO sessions (user_id, id, client_id, display_name, user_agent, created_at, \

@@ -1,7 +1,7 @@
-//! What `Verification.WatchRevocations` costs and how soon it tells: memory of subscribers
+//! What `Verification.WatchRevocations` costs and how soon it tells: memory of watchers
 //! that hear nothing, the time from a revoke to a verifier's refusal, and revocations told
 //! to many. The servers are processes of their own, on a private Postgres, on the same
-//! processors as the subscribers: ratios mean something on any machine, figures do not.
+//! processors as the watchers: ratios mean something on any machine, figures do not.
 //!
 //! `cargo bench --bench revocations`, or one of its parts: `-- memory`, `-- latency`,
 //! `-- fan_out`.
@@ -17,7 +17,7 @@ mod fan_out;
 mod latency;
 mod memory;
 mod replica;
-mod subscribers;
+mod watchers;
 
 use std::{env, time::Duration};
 

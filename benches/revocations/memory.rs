@@ -1,4 +1,4 @@
-//! What subscribers that hear nothing cost in the server's memory.
+//! What watchers that hear nothing cost in the server's memory.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::{
     replica::Replica,
-    subscribers::{connect, subscribe},
+    watchers::{connect, subscribe},
 };
 
 const CONNECTIONS: usize = 25;
@@ -28,10 +28,10 @@ pub async fn measure(replica: &Replica) {
     sleep(REST).await;
     let subscribed = replica.resident();
     let per_connection = connected.saturating_sub(before) / CONNECTIONS as u64;
-    let per_subscriber = subscribed.saturating_sub(connected) / watches.len() as u64;
-    println!("{SUBSCRIBERS} idle subscribers on {CONNECTIONS} connections: resident memory");
+    let per_watcher = subscribed.saturating_sub(connected) / watches.len() as u64;
+    println!("{SUBSCRIBERS} idle watchers on {CONNECTIONS} connections: resident memory");
     println!("of the server before  {:8} KiB", before / 1024);
     println!("of the server with    {:8} KiB", subscribed / 1024);
     println!("per connection        {per_connection:8} bytes");
-    println!("per subscriber        {per_subscriber:8} bytes beside that");
+    println!("per watcher        {per_watcher:8} bytes beside that");
 }

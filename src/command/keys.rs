@@ -8,7 +8,7 @@ use super::{pool, print_line};
 use crate::{
     config::{DatabaseOptions, ResealKeys, RotateKeys},
     identity::{SigningKeys, list_signing_keys, reseal_signing_keys},
-    model::signing_key::{SigningKey, Stage},
+    model::signing_key::{KeyState, SigningKey},
 };
 
 const HEADER: [&str; 7] = [
@@ -74,12 +74,12 @@ fn count(keys: usize) -> String {
 }
 
 fn row(key: &SigningKey) -> [String; 7] {
-    let state = match key.stage {
-        Stage::Next => "next",
-        Stage::Active { .. } => "active",
-        Stage::Retiring { .. } => "retiring",
-        Stage::Gone { dropped: false, .. } => "gone",
-        Stage::Gone { dropped: true, .. } => "dropped",
+    let state = match key.state {
+        KeyState::Next => "next",
+        KeyState::Active { .. } => "active",
+        KeyState::Retiring { .. } => "retiring",
+        KeyState::Gone { dropped: false, .. } => "gone",
+        KeyState::Gone { dropped: true, .. } => "dropped",
     };
     let time = |time: Option<OffsetDateTime>| time.map_or_else(|| "-".to_owned(), text);
     [

@@ -97,7 +97,7 @@ pub struct ListenOptions {
     )]
     pub max_concurrent_streams: u32,
 
-    /// The most subscribers of revocations on this replica (Verification.WatchRevocations).
+    /// The most watchers of revocations on this replica (Verification.WatchRevocations).
     #[arg(
         long,
         env = "ROLLCALL_MAX_WATCHERS",

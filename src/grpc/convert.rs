@@ -8,7 +8,7 @@ use crate::{
     model::{
         binding::{Binding, Reaction},
         session::{EndReason, Origin, State},
-        signing_key::{SigningKey, Stage},
+        signing_key::{KeyState, SigningKey},
         token_mode::TokenMode,
         user::User,
     },
@@ -125,12 +125,12 @@ fn end_reason(reason: EndReason) -> v1::SessionEndReason {
 }
 
 pub(super) fn signing_key(key: SigningKey) -> v1::SigningKey {
-    let state = match key.stage {
-        Stage::Next => v1::SigningKeyState::Next,
-        Stage::Active { .. } => v1::SigningKeyState::Active,
-        Stage::Retiring { .. } => v1::SigningKeyState::Retiring,
-        Stage::Gone { dropped: false, .. } => v1::SigningKeyState::Gone,
-        Stage::Gone { dropped: true, .. } => v1::SigningKeyState::Dropped,
+    let state = match key.state {
+        KeyState::Next => v1::SigningKeyState::Next,
+        KeyState::Active { .. } => v1::SigningKeyState::Active,
+        KeyState::Retiring { .. } => v1::SigningKeyState::Retiring,
+        KeyState::Gone { dropped: false, .. } => v1::SigningKeyState::Gone,
+        KeyState::Gone { dropped: true, .. } => v1::SigningKeyState::Dropped,
     };
     v1::SigningKey {
         algorithm: key.algorithm.to_string(),

@@ -142,7 +142,7 @@ impl From<Error> for Status {
             Error::TooManyWatchers => shape(
                 Code::ResourceExhausted,
                 Reason::TooManyWatchers,
-                "too many subscribers watch revocations on this replica",
+                "this replica has as many watchers of revocations as it takes",
             )
             .retry(),
             Error::WatchLagged => shape(

@@ -69,11 +69,11 @@ pub enum Error {
     /// The new password is refused.
     #[error("the new password is refused")]
     WeakPassword(#[source] Weakness),
-    /// This replica has as many subscribers as it takes.
-    #[error("too many subscribers watch revocations")]
+    /// This replica has as many watchers as it takes.
+    #[error("this replica has as many watchers as it takes")]
     TooManyWatchers,
-    /// A subscriber read too slowly.
-    #[error("the subscriber read too slowly")]
+    /// A watcher read too slowly.
+    #[error("the watcher read too slowly")]
     WatchLagged,
     /// The next signing key has not been published for long enough.
     #[error(

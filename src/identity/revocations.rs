@@ -1,10 +1,10 @@
 //! The feed of revocations. One task per replica looks at the database, and tells every
-//! subscriber of this replica what is new.
+//! watcher of this replica what is new.
 //!
 //! A look goes back further than the one before: a transaction that took its time is seen
 //! when it has committed, whatever time its rows carry. A full look, twice a second, goes
 //! back by the overlap, which is longer than any transaction can take. What was told is kept
-//! for as long as it matters, for subscribers that come later.
+//! for as long as it matters, for watchers that come later.
 
 mod past;
 mod subscription;
@@ -57,7 +57,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 const WHOLE_LIMIT: Duration = Duration::from_secs(30);
 /// How long a silence may become before a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How many looks a subscriber may be behind: some seconds at least.
+/// How many looks a watcher may be behind: some seconds at least.
 const BACKLOG: usize = 256;
 /// How much longer than an access token a revocation matters, for clocks that differ.
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ pub(super) struct Feed {
     stopped: AtomicBool,
 }
 
-/// What every subscriber gets.
+/// What every watcher gets.
 #[derive(Clone)]
 enum News {
     /// What one look found, in parts of the size of a message, and its time.
@@ -135,7 +135,7 @@ impl Identity {
     }
 
     /// Follows the database for ever, on a connection of its own. Without one it tries to
-    /// get one; subscribers hear nothing meanwhile, which tells them.
+    /// get one; watchers hear nothing meanwhile, which tells them.
     pub async fn follow_revocations(&self, pool: &Pool) -> Infallible {
         let mut failing = false;
         loop {
@@ -186,7 +186,7 @@ impl Identity {
     }
 
     /// Looks once, for what happened since the look before and `back` longer ago, and says
-    /// whether subscribers were told something.
+    /// whether watchers were told something.
     async fn look(
         &self,
         conn: &mut AsyncPgConnection,
@@ -212,7 +212,7 @@ impl Identity {
             seen.revocations
                 .retain(|it| !matches!(it.revoked, Revoked::Superseded { .. }));
         }
-        // Held while it is told, so that a subscriber that comes has it from the past or
+        // Held while it is told, so that a watcher that comes has it from the past or
         // hears it.
         let mut past = feed.past();
         let parts = past.add(seen.now, seen.revocations);

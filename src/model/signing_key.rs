@@ -66,7 +66,7 @@ impl fmt::Display for Algorithm {
 
 /// Where in its life a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum KeyState {
     /// Published; does not sign yet.
     Next,
     /// Signs. There is one.
@@ -106,50 +106,54 @@ pub struct SigningKey {
     /// When it was made, and published.
     pub created_at: OffsetDateTime,
     /// Where in its life it is.
-    pub stage: Stage,
+    pub state: KeyState,
 }
 
 impl SigningKey {
     /// When it began to sign.
     #[must_use]
     pub fn activated_at(&self) -> Option<OffsetDateTime> {
-        match self.stage {
-            Stage::Next => None,
-            Stage::Active { activated_at } | Stage::Retiring { activated_at, .. } => {
+        match self.state {
+            KeyState::Next => None,
+            KeyState::Active { activated_at } | KeyState::Retiring { activated_at, .. } => {
                 Some(activated_at)
             }
-            Stage::Gone { activated_at, .. } => activated_at,
+            KeyState::Gone { activated_at, .. } => activated_at,
         }
     }
 
     /// When it stopped signing, or was replaced before it did.
     #[must_use]
     pub fn retired_at(&self) -> Option<OffsetDateTime> {
-        match self.stage {
-            Stage::Next | Stage::Active { .. } => None,
-            Stage::Retiring { retired_at, .. } | Stage::Gone { retired_at, .. } => Some(retired_at),
+        match self.state {
+            KeyState::Next | KeyState::Active { .. } => None,
+            KeyState::Retiring { retired_at, .. } | KeyState::Gone { retired_at, .. } => {
+                Some(retired_at)
+            }
         }
     }
 
     /// When it is, or was, no longer published.
     #[must_use]
     pub fn expires_at(&self) -> Option<OffsetDateTime> {
-        match self.stage {
-            Stage::Next | Stage::Active { .. } => None,
-            Stage::Retiring { expires_at, .. } | Stage::Gone { expires_at, .. } => Some(expires_at),
+        match self.state {
+            KeyState::Next | KeyState::Active { .. } => None,
+            KeyState::Retiring { expires_at, .. } | KeyState::Gone { expires_at, .. } => {
+                Some(expires_at)
+            }
         }
     }
 
     /// Whether it signs.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        matches!(self.stage, Stage::Active { .. })
+        matches!(self.state, KeyState::Active { .. })
     }
 
     /// Whether it will sign.
     #[must_use]
     pub fn is_next(&self) -> bool {
-        matches!(self.stage, Stage::Next)
+        matches!(self.state, KeyState::Next)
     }
 }
 

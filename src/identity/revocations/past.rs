@@ -51,7 +51,7 @@ impl From<&Revoked> for Target {
     }
 }
 
-/// What a subscriber begins with.
+/// What a watcher begins with.
 pub(super) struct Snapshot {
     pub(super) parts: Vec<Part>,
     /// Whether it is everything that is kept.

@@ -1,4 +1,4 @@
-//! One subscriber of the feed.
+//! One watcher of the feed.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -17,10 +17,10 @@ use crate::{
     model::revocation::{Revocation, Revoked},
 };
 
-/// What a subscriber is told.
+/// What a watcher is told.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// Revocations. With the time up to which the subscriber then knows everything,
+    /// Revocations. With the time up to which the watcher then knows everything,
     /// except within the snapshot and where more of the same look follows.
     Revocations(Arc<[Revocation]>, Option<OffsetDateTime>),
     /// The snapshot is complete up to this time.
@@ -34,7 +34,7 @@ pub enum Message {
     Heartbeat(OffsetDateTime),
 }
 
-/// A place among the subscribers, until it is dropped.
+/// A place among the watchers, until it is dropped.
 pub struct Subscription {
     /// Parts to be given before anything else, and the message that goes with the end of
     /// them.
@@ -68,9 +68,9 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// [`Error::WatchLagged`] when the subscriber took too long over the earlier ones,
+    /// [`Error::WatchLagged`] when the watcher took too long over the earlier ones,
     /// [`Error::NotReady`] when this replica shuts down, and [`Error::AccessTokenInvalid`] or
-    /// [`Error::ServiceRequired`] when the subscriber may not watch any more. There is
+    /// [`Error::ServiceRequired`] when the watcher may not watch any more. There is
     /// nothing after an error.
     pub async fn next(&mut self) -> Result<Message, Error> {
         loop {
@@ -103,7 +103,7 @@ impl Subscription {
     }
 }
 
-/// Whether a subscriber may watch after what happened: it may have happened to it.
+/// Whether a watcher may watch after what happened: it may have happened to it.
 fn may_go_on(caller: &Caller, revoked: &Revoked) -> Result<(), Error> {
     match revoked {
         Revoked::Session { session_id, .. } if *session_id == caller.session_id => {
@@ -121,7 +121,7 @@ fn may_go_on(caller: &Caller, revoked: &Revoked) -> Result<(), Error> {
 }
 
 impl Snapshot {
-    /// Whether a subscriber may be told: what happened after it was looked at may have
+    /// Whether a watcher may be told: what happened after it was looked at may have
     /// happened to it.
     pub(super) fn may_be_told(&self, caller: &Caller) -> Result<(), Error> {
         let all = self.parts.iter().flat_map(|part| part.iter());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Policy, SigningKey, Stage};
+use super::{KeyState, Policy, SigningKey};
 
 /// A change that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn due(
 }
 
 fn expired(key: &SigningKey, now: OffsetDateTime) -> bool {
-    matches!(key.stage, Stage::Retiring { expires_at, .. } if expires_at <= now)
+    matches!(key.state, KeyState::Retiring { expires_at, .. } if expires_at <= now)
 }
 
 #[cfg(test)]
@@ -96,14 +96,14 @@ mod tests {
             kid: "next".to_owned(),
             algorithm: Algorithm::EdDsa,
             created_at: NOW - age,
-            stage: Stage::Next,
+            state: KeyState::Next,
         }
     }
 
     fn active(age: Duration) -> SigningKey {
         SigningKey {
             kid: "active".to_owned(),
-            stage: Stage::Active {
+            state: KeyState::Active {
                 activated_at: NOW - age,
             },
             ..next(age + LEAD)
@@ -113,7 +113,7 @@ mod tests {
     fn retiring(expires_at: OffsetDateTime) -> SigningKey {
         SigningKey {
             kid: "retiring".to_owned(),
-            stage: Stage::Retiring {
+            state: KeyState::Retiring {
                 activated_at: NOW - LIFETIME,
                 retired_at: NOW - LEAD,
                 expires_at,

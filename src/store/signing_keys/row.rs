@@ -7,7 +7,7 @@ use diesel::{
 use time::OffsetDateTime;
 
 use super::{super::Error, ACTIVE, GONE, NEXT, RETIRING, Sealed, SealedKey};
-use crate::model::signing_key::{Algorithm, SigningKey, Stage};
+use crate::model::signing_key::{Algorithm, KeyState, SigningKey};
 
 /// The types of [`KeyRow`]'s columns.
 pub(super) type KeySql = (
@@ -40,29 +40,31 @@ impl KeyRow {
         public: Option<Vec<u8>>,
     ) -> Result<SealedKey, Error> {
         let key = SigningKey::try_from(self)?;
-        let sealed = match (key.stage, public) {
-            (Stage::Next | Stage::Active { .. }, _) => Sealed::Private(private),
-            (Stage::Retiring { .. } | Stage::Gone { .. }, Some(public)) => Sealed::Public(public),
-            (Stage::Retiring { .. } | Stage::Gone { .. }, None) => {
+        let sealed = match (key.state, public) {
+            (KeyState::Next | KeyState::Active { .. }, _) => Sealed::Private(private),
+            (KeyState::Retiring { .. } | KeyState::Gone { .. }, Some(public)) => {
+                Sealed::Public(public)
+            }
+            (KeyState::Retiring { .. } | KeyState::Gone { .. }, None) => {
                 return Err(corrupt("sealed_public", &key.kid));
             }
         };
         Ok(SealedKey { key, sealed })
     }
 
-    fn stage(&self) -> Option<Stage> {
+    fn key_state(&self) -> Option<KeyState> {
         let times = (self.activated_at, self.retired_at, self.expires_at);
         match (self.state.as_str(), times) {
-            (NEXT, (None, None, None)) => Some(Stage::Next),
-            (ACTIVE, (Some(activated_at), None, None)) => Some(Stage::Active { activated_at }),
+            (NEXT, (None, None, None)) => Some(KeyState::Next),
+            (ACTIVE, (Some(activated_at), None, None)) => Some(KeyState::Active { activated_at }),
             (RETIRING, (Some(activated_at), Some(retired_at), Some(expires_at))) => {
-                Some(Stage::Retiring {
+                Some(KeyState::Retiring {
                     activated_at,
                     retired_at,
                     expires_at,
                 })
             }
-            (GONE, (activated_at, Some(retired_at), Some(expires_at))) => Some(Stage::Gone {
+            (GONE, (activated_at, Some(retired_at), Some(expires_at))) => Some(KeyState::Gone {
                 activated_at,
                 retired_at,
                 expires_at,
@@ -77,12 +79,12 @@ impl TryFrom<KeyRow> for SigningKey {
     type Error = Error;
 
     fn try_from(row: KeyRow) -> Result<Self, Error> {
-        let stage = row.stage().ok_or_else(|| corrupt("state", &row.kid))?;
+        let state = row.key_state().ok_or_else(|| corrupt("state", &row.kid))?;
         let algorithm: Result<Algorithm, _> = row.algorithm.parse();
         Ok(Self {
             algorithm: algorithm.map_err(|_| corrupt("algorithm", &row.kid))?,
             created_at: row.created_at,
-            stage,
+            state,
             kid: row.kid,
         })
     }

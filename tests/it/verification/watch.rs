@@ -206,7 +206,7 @@ async fn revoke_on_one_replica_is_told_by_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn late_subscriber_gets_what_happened_before_in_the_snapshot() {
+async fn late_watcher_gets_what_happened_before_in_the_snapshot() {
     let it = Harness::start().await;
     let service = it.service().await;
     let ana = it.subject("ana", &[]).await;
@@ -339,7 +339,7 @@ async fn mass_of_revocations_is_told_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn subscriber_that_does_not_read_is_cut_off_and_misses_nothing() {
+async fn watcher_that_does_not_read_is_cut_off_and_misses_nothing() {
     let it = Harness::start().await;
     let admin = it.admin().await;
     it.create_user("crowd", &[]).await;
@@ -374,7 +374,7 @@ async fn subscriber_that_does_not_read_is_cut_off_and_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn subscribers_over_the_limit_are_told_when_to_retry() {
+async fn watchers_over_the_limit_are_told_when_to_retry() {
     let it = Harness::with(&["--max-watchers", "1"]).await;
     let service = it.service().await;
     let (watch, _) = Watch::open(&it, &service, "").await;
@@ -438,7 +438,7 @@ async fn feed_goes_on_after_its_connection_was_cut_and_postgres_was_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn subscriber_whose_own_session_ends_is_told_nothing_more() {
+async fn watcher_whose_own_session_ends_is_told_nothing_more() {
     let it = Harness::start().await;
     it.create_user("orders", &["service"]).await;
     let (service, other) = (it.sign_in("orders").await, it.sign_in("orders").await);
@@ -458,7 +458,7 @@ async fn subscriber_whose_own_session_ends_is_told_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn subscriber_that_loses_its_role_is_told_nothing_more() {
+async fn watcher_that_loses_its_role_is_told_nothing_more() {
     let it = Harness::start().await;
     let admin = it.admin().await;
     let service = it.service().await;

@@ -1,4 +1,4 @@
-//! Many subscribers of one server, on few connections.
+//! Many watchers of one server, on few connections.
 
 use futures_util::{StreamExt, stream};
 use rollcall::proto::v1::{
@@ -12,7 +12,7 @@ use crate::replica::SignedIn;
 /// How many are opened at once.
 const OPENING: usize = 32;
 
-/// One subscriber.
+/// One watcher.
 pub type Watch = Streaming<WatchRevocationsResponse>;
 
 /// Has each connection made.
