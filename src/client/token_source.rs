@@ -137,7 +137,7 @@ impl TokenSource {
             return;
         }
         if let Ok(turn) = self.inner.turn.clone().try_lock_owned() {
-            tokio::spawn(self.inner.clone().renew(None, turn));
+            tokio::spawn(self.inner.clone().refresh(None, turn));
         }
     }
 
@@ -150,7 +150,7 @@ impl TokenSource {
         if let Some(error) = self.inner.recent_failure() {
             return Err(error);
         }
-        uninterrupted(self.inner.clone().renew(refused, turn)).await
+        uninterrupted(self.inner.clone().refresh(refused, turn)).await
     }
 }
 

@@ -58,7 +58,8 @@ pub(super) struct Failure {
 }
 
 impl Inner {
-    pub(super) async fn renew(
+    /// Refreshes, and repeats it in the background where the outcome is not known.
+    pub(super) async fn refresh(
         self: Arc<Self>,
         refused: Option<AccessToken>,
         turn: OwnedMutexGuard<()>,
