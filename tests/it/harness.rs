@@ -17,16 +17,28 @@ use std::{ops::Deref, sync::LazyLock, time::Duration};
 use clap::Parser;
 use rollcall::{
     config::{Cli, Command, ListenAddress, Serve},
-    identity::{Identity, MasterKey, NewUser},
-    model::{ids::UserId, login::Login, password::Password, role::Roles},
+    identity::{
+        Identity, MasterKey,
+        password::{HashingOptions, PasswordHasher},
+    },
+    model::{
+        ids::UserId,
+        login::Login,
+        password::{Password, PasswordHash},
+        role::Roles,
+    },
     proto::v1::{
         self, auth_client::AuthClient, key_admin_client::KeyAdminClient,
         session_admin_client::SessionAdminClient, user_admin_client::UserAdminClient,
         verification_client::VerificationClient,
     },
     server::Server,
+    store::users,
 };
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{OnceCell, oneshot},
+    task::JoinHandle,
+};
 use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
@@ -45,6 +57,9 @@ pub use wire::{Field, Value, fields, set};
 /// The password of every user in the tests.
 pub const PASSWORD: &str = "violet-anchor-mosaic-73";
 
+/// [`PASSWORD`] as the default options hash it: a hash costs more than all else in most tests.
+static PASSWORD_HASH: OnceCell<PasswordHash> = OnceCell::const_new();
+
 /// One master key for all tests: their databases tell them apart.
 static MASTER_KEY: LazyLock<MasterKey> =
     LazyLock::new(|| MasterKey::generate().expect("the system has random bytes"));
@@ -52,6 +67,16 @@ static MASTER_KEY: LazyLock<MasterKey> =
 /// The text of the master key.
 pub fn master_key() -> String {
     MASTER_KEY.expose().to_string()
+}
+
+async fn hash_password() -> PasswordHash {
+    hash(&HashingOptions::default()).await
+}
+
+async fn hash(options: &HashingOptions) -> PasswordHash {
+    let hasher = PasswordHasher::new(*options).expect("usable options");
+    let password = Password::new(PASSWORD).expect("a password");
+    hasher.hash(&password).await.expect("hashed")
 }
 
 /// A database with one server on it.
@@ -107,6 +132,7 @@ pub struct Replica {
     pub identity: Identity,
     pub address: String,
     pub channel: Channel,
+    hashing: HashingOptions,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<Result<(), rollcall::server::Error>>>,
 }
@@ -120,7 +146,9 @@ impl Replica {
 
     /// A server that listens, and may not be ready.
     pub async fn launch(url: &str, options: &[&str]) -> Self {
-        let server = Server::bind(config(url, options)).await.expect("binds");
+        let config = config(url, options);
+        let hashing = config.password.hashing();
+        let server = Server::bind(config).await.expect("binds");
         let ListenAddress::Tcp(address) = server.address().clone() else {
             panic!("the tests listen on TCP");
         };
@@ -134,6 +162,7 @@ impl Replica {
             identity,
             channel: lifecycle::connect(&address).await,
             address,
+            hashing,
             stop: Some(stop),
             running: Some(running),
         }
@@ -161,13 +190,37 @@ impl Replica {
 
     /// Creates a user whose password is [`PASSWORD`].
     pub async fn create_user(&self, login: &str, roles: &[&str]) -> UserId {
-        let new = NewUser {
+        let costs = |options: &HashingOptions| (options.memory_kib, options.iterations);
+        let password_hash = if costs(&self.hashing) == costs(&HashingOptions::default()) {
+            PASSWORD_HASH.get_or_init(hash_password).await.clone()
+        } else {
+            hash(&self.hashing).await
+        };
+        self.create_user_with(login, roles, password_hash).await
+    }
+
+    /// Creates a user whose hash of [`PASSWORD`] is no other's.
+    pub async fn create_user_with_own_hash(&self, login: &str) -> UserId {
+        self.create_user_with(login, &[], hash(&self.hashing).await)
+            .await
+    }
+
+    async fn create_user_with(
+        &self,
+        login: &str,
+        roles: &[&str],
+        password_hash: PasswordHash,
+    ) -> UserId {
+        let new = users::NewUser {
+            id: UserId::generate(),
             login: Login::parse(login).expect("a login"),
-            password: Password::new(PASSWORD).expect("a password"),
+            password_hash,
             display_name: String::new(),
             roles: Roles::parse(roles.iter().map(ToString::to_string).collect()).expect("roles"),
         };
-        self.identity.create_user(new).await.expect("created").id
+        let create = async |conn: &mut _| users::create(conn, &new).await;
+        let created = self.identity.pool().run(create).await.expect("created");
+        created.expect("a free login").id
     }
 
     /// Signs in on a device that has no id.

@@ -1,11 +1,13 @@
 //! The private Postgres of the tests, and a database for each.
 
+mod recycled;
+
 use std::{
     collections::hash_map::DefaultHasher,
     env,
     hash::{Hash, Hasher},
+    mem,
     sync::atomic::{AtomicU32, Ordering},
-    thread,
 };
 
 use rollcall::{
@@ -24,7 +26,7 @@ const TEMPLATE: &str = "rollcall_template";
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A database of its own, dropped at the end.
+/// A database of its own. At the end of its test it is emptied for another.
 pub struct Database {
     name: String,
     url: String,
@@ -33,13 +35,19 @@ pub struct Database {
 impl Database {
     pub async fn create() -> Self {
         let cluster = CLUSTER.get_or_init(start_cluster).await;
-        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let admin = connect(&cluster.url("postgres")).await;
-        let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
-        admin
-            .batch_execute(&create)
-            .await
-            .expect("the template can be copied");
+        let name = match recycled::take() {
+            Some(name) => name,
+            None => {
+                let name = fresh_name();
+                let admin = connect(&cluster.url("postgres")).await;
+                let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+                admin
+                    .batch_execute(&create)
+                    .await
+                    .expect("the template can be copied");
+                name
+            }
+        };
         Self {
             url: cluster.url(&name),
             name,
@@ -106,22 +114,14 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Some(cluster) = CLUSTER.get() else { return };
-        let (url, name) = (cluster.url("postgres"), self.name.clone());
-        // On a thread of its own, since a drop cannot wait inside a runtime.
-        let dropped = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async {
-                let admin = connect(&url).await;
-                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                let _ = admin.batch_execute(&drop).await;
-            });
-        });
-        let _ = dropped.join();
+        if let Some(cluster) = CLUSTER.get() {
+            recycled::give_back(cluster, mem::take(&mut self.name));
+        }
     }
+}
+
+fn fresh_name() -> String {
+    format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Runs SQL on the database of an address.
@@ -185,5 +185,6 @@ async fn start_cluster() -> Cluster {
         .batch_execute(extension)
         .await
         .expect("comes with Postgres");
+    recycled::remember_shape(&client).await;
     cluster
 }

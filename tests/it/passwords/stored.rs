@@ -27,8 +27,8 @@ async fn upgraded(it: &Harness) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn password_is_stored_as_argon2id_with_a_salt_of_its_own() {
     let it = Harness::start().await;
-    it.create_user("ana", &[]).await;
-    it.create_user("ben", &[]).await;
+    it.create_user_with_own_hash("ana").await;
+    it.create_user_with_own_hash("ben").await;
     assert!(
         stored(&it)
             .await
