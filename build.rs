@@ -3,7 +3,8 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const PROTOS: [&str; 8] = [
+const PROTOS: [&str; 9] = [
+    "rollcall/v1/audit.proto",
     "rollcall/v1/auth.proto",
     "rollcall/v1/error_reason.proto",
     "rollcall/v1/key_admin.proto",
@@ -38,6 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".rollcall.v1.LogoutRequest",
             ".rollcall.v1.IntrospectRequest",
             ".rollcall.v1.ChangePasswordRequest",
+            ".rollcall.v1.ResetPasswordRequest",
+            ".rollcall.v1.IssuePasswordResetTokenResponse",
+            ".rollcall.v1.ImportUsersRequest",
             ".rollcall.v1.CreateUserRequest",
             ".rollcall.v1.SetPasswordRequest",
         ])

@@ -85,6 +85,9 @@ silent_debug!(
     LogoutRequest,
     IntrospectRequest,
     ChangePasswordRequest,
+    ResetPasswordRequest,
+    IssuePasswordResetTokenResponse,
+    ImportUsersRequest,
     CreateUserRequest,
     SetPasswordRequest,
 );

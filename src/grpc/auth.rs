@@ -75,6 +75,7 @@ impl Auth for AuthService {
         let granted = self.identity.sign_in(sign_in).await?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::AuthenticateResponse {
+            ended_sessions: Vec::new(),
             tokens: Some(grant.tokens),
             session: Some(grant.session),
             user_id: grant.user_id,
@@ -218,5 +219,12 @@ impl Auth for AuthService {
         Ok(Response::new(v1::RevokeMySessionResponse {
             session: Some(convert::session(session)),
         }))
+    }
+
+    async fn reset_password(
+        &self,
+        _: Request<v1::ResetPasswordRequest>,
+    ) -> Result<Response<v1::ResetPasswordResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 }

@@ -30,6 +30,8 @@ pub(super) fn count(number: usize) -> u32 {
 
 pub(super) fn user(user: User) -> v1::User {
     v1::User {
+        logins: Vec::new(),
+        locked: false,
         user_id: user.id.to_string(),
         login: user.login,
         display_name: user.display_name,
@@ -120,6 +122,7 @@ fn end_reason(reason: EndReason) -> v1::SessionEndReason {
         EndReason::PasswordChanged => v1::SessionEndReason::PasswordChanged,
         EndReason::UserDisabled => v1::SessionEndReason::UserDisabled,
         EndReason::UserDeleted => v1::SessionEndReason::UserDeleted,
+        EndReason::Displaced => v1::SessionEndReason::Displaced,
         EndReason::BindingBroken => v1::SessionEndReason::BindingBroken,
     }
 }

@@ -49,4 +49,11 @@ impl KeyAdmin for KeyAdminService {
             signing_key: Some(convert::signing_key(active)),
         }))
     }
+
+    async fn reseal_signing_keys(
+        &self,
+        _: Request<v1::ResealSigningKeysRequest>,
+    ) -> Result<Response<v1::ResealSigningKeysResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
 }

@@ -112,6 +112,24 @@ impl SessionAdmin for SessionAdminService {
             revoked_session_count: convert::count(ended),
         }))
     }
+
+    type RevokeSessionsStream = std::pin::Pin<
+        Box<dyn futures_util::Stream<Item = Result<v1::RevokeSessionsResponse, Status>> + Send>,
+    >;
+
+    async fn revoke_sessions(
+        &self,
+        _: Request<v1::RevokeSessionsRequest>,
+    ) -> Result<Response<Self::RevokeSessionsStream>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn get_session_stats(
+        &self,
+        _: Request<v1::GetSessionStatsRequest>,
+    ) -> Result<Response<v1::GetSessionStatsResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
 }
 
 fn parse_filter(fields: &mut Fields, wanted: v1::SessionFilter) -> (Option<String>, Filter) {

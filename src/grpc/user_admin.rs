@@ -145,6 +145,52 @@ impl UserAdmin for UserAdminService {
             revoked_session_count: convert::count(ended),
         }))
     }
+
+    type ExportUsersStream = std::pin::Pin<
+        Box<dyn futures_util::Stream<Item = Result<v1::ExportUsersResponse, Status>> + Send>,
+    >;
+
+    async fn unlock_user(
+        &self,
+        _: Request<v1::UnlockUserRequest>,
+    ) -> Result<Response<v1::UnlockUserResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn add_login(
+        &self,
+        _: Request<v1::AddLoginRequest>,
+    ) -> Result<Response<v1::AddLoginResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn remove_login(
+        &self,
+        _: Request<v1::RemoveLoginRequest>,
+    ) -> Result<Response<v1::RemoveLoginResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn issue_password_reset_token(
+        &self,
+        _: Request<v1::IssuePasswordResetTokenRequest>,
+    ) -> Result<Response<v1::IssuePasswordResetTokenResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn import_users(
+        &self,
+        _: Request<tonic::Streaming<v1::ImportUsersRequest>>,
+    ) -> Result<Response<v1::ImportUsersResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn export_users(
+        &self,
+        _: Request<v1::ExportUsersRequest>,
+    ) -> Result<Response<Self::ExportUsersStream>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
 }
 
 /// How a user is named.

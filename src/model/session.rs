@@ -189,6 +189,8 @@ end_reasons! {
     UserDeleted = "USER_DELETED",
     /// A refresh came from elsewhere than the session is bound to.
     BindingBroken = "BINDING_BROKEN",
+    /// The user signed in elsewhere and had as many sessions as are allowed.
+    Displaced = "DISPLACED",
 }
 
 #[cfg(test)]

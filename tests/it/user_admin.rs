@@ -182,6 +182,7 @@ async fn users_are_listed_newest_first_over_all_pages() {
         let request = v1::ListUsersRequest {
             page_size: 5,
             page_token,
+            ..v1::ListUsersRequest::default()
         };
         let page = it.user_admin().list_users(admin.request(request)).await;
         let page = page.expect("lists").into_inner();

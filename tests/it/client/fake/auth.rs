@@ -188,6 +188,13 @@ impl Auth for State {
         Err(Status::unimplemented("no client calls it"))
     }
 
+    async fn reset_password(
+        &self,
+        _: Request<v1::ResetPasswordRequest>,
+    ) -> Result<Response<v1::ResetPasswordResponse>, Status> {
+        Err(Status::unimplemented("no client calls it"))
+    }
+
     async fn change_password(
         &self,
         _: Request<v1::ChangePasswordRequest>,

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY user_logins_prefix;
