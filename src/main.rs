@@ -14,8 +14,10 @@ fn main() -> ExitCode {
     match command::run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rollcall: {}", error_chain(error.as_ref()));
-            ExitCode::FAILURE
+            if error.is_worth_a_word() {
+                eprintln!("rollcall: {}", error_chain(&error));
+            }
+            ExitCode::from(error.exit_code())
         }
     }
 }
