@@ -4,6 +4,7 @@ mod address;
 mod audit;
 mod check;
 mod keys;
+mod operations;
 mod options;
 mod refreshing;
 mod remote;
@@ -16,6 +17,7 @@ pub use address::ListenAddress;
 pub use audit::{Audit, EventFilter, EventTimes, ExportEvents, ListEvents, WatchEvents};
 pub use check::Error;
 pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, RotateKeys};
+pub use operations::OperationsOptions;
 pub use options::{
     ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, PasswordOptions,
 };
@@ -34,12 +36,15 @@ pub use users::{
 };
 pub use when::When;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::identity::Settings;
+use crate::{identity::Settings, telemetry::TraceOptions};
 use remote::EXIT_CODES;
+
+/// For how long the last traces are sent at the end, unless the drain limit is shorter.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 
 /// A gRPC identity service in which every device has a session of its own.
 ///
@@ -75,6 +80,27 @@ impl Cli {
             _ => "error",
         };
         self.log.as_deref().unwrap_or(default)
+    }
+
+    /// Which calls to trace, and where to send the traces; `None` for nowhere.
+    ///
+    /// # Errors
+    ///
+    /// When OpenTelemetry's own variable for it makes no sense.
+    pub fn traces(&self) -> Result<Option<TraceOptions>, String> {
+        match &self.command {
+            Command::Serve(serve) => serve.operations.traces(),
+            _ => Ok(None),
+        }
+    }
+
+    /// For how long the last traces may be sent at the end.
+    #[must_use]
+    pub fn trace_limit(&self) -> Duration {
+        match &self.command {
+            Command::Serve(serve) => LAST_TRACES.min(*serve.listen.drain_limit),
+            _ => LAST_TRACES,
+        }
     }
 }
 
@@ -148,6 +174,10 @@ pub struct Serve {
     /// Passwords.
     #[command(flatten)]
     pub password: PasswordOptions,
+
+    /// Metrics, probes and traces.
+    #[command(flatten)]
+    pub operations: OperationsOptions,
 }
 
 /// How many statements one transaction has at most, and some to spare: together they take
