@@ -11,6 +11,7 @@ mod introspect;
 mod logins;
 mod master_key;
 mod master_keys;
+mod measures;
 pub mod password;
 mod password_resets;
 mod purge;
@@ -39,6 +40,7 @@ pub use signing_keys::{Resealed, SigningKeys, list_signing_keys, reseal_signing_
 pub use users::{NewUser, create_user};
 
 use crate::{
+    metrics::Metrics,
     model::{
         ids::{SessionId, UserId},
         jwk::Jwk,
@@ -104,6 +106,7 @@ struct Parts {
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    metrics: Metrics,
 }
 
 /// A session and the tokens of its present generation.
@@ -120,7 +123,7 @@ pub struct Granted {
 }
 
 impl Identity {
-    /// The service over a pool. It answers [`Error::NotReady`] to what makes or takes an
+    /// The service over a pool and a hasher, which then count in `metrics`. It answers [`Error::NotReady`] to what makes or takes an
     /// access token until [`Identity::load_signing_keys`] has succeeded.
     #[must_use]
     pub fn new(
@@ -128,16 +131,21 @@ impl Identity {
         pool: Pool,
         hasher: PasswordHasher,
         master_keys: &MasterKeys,
+        metrics: Metrics,
     ) -> Self {
+        let pool = pool.measured(metrics.pool().clone());
+        let keys = metrics.keys().clone();
+        let signing_keys = SigningKeys::new(pool.clone(), master_keys, settings.signing_keys);
         Self(Arc::new(Parts {
-            signing_keys: SigningKeys::new(pool.clone(), master_keys, settings.signing_keys),
+            signing_keys: signing_keys.measured(keys),
             mac_keys: master_keys.mac_keys(),
             reset_mac_keys: master_keys.reset_mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
             settings,
             pool,
-            hasher,
+            hasher: hasher.measured(metrics.hashing().clone()),
+            metrics,
         }))
     }
 
@@ -214,6 +222,12 @@ impl Identity {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// The connections to the database.

@@ -84,15 +84,17 @@ impl Fields {
         kind: i32,
     ) -> Option<(Login, LoginKind)> {
         let (parsed, kind) = match v1::LoginKind::try_from(kind) {
-            Ok(v1::LoginKind::Email) => (Login::email(text), LoginKind::Email),
-            Ok(v1::LoginKind::Phone) => (Login::phone(text), LoginKind::Phone),
+            Ok(v1::LoginKind::Email) => (Login::email(text), Some(LoginKind::Email)),
+            Ok(v1::LoginKind::Phone) => (Login::phone(text), Some(LoginKind::Phone)),
             Ok(v1::LoginKind::Unspecified | v1::LoginKind::Username) | Err(_) => {
-                self.reject(kind_field, "must be LOGIN_KIND_EMAIL or LOGIN_KIND_PHONE");
-                return None;
+                (Login::parse(text), None)
             }
         };
         let login = parsed.map_err(|error| self.reject(field, error.to_string()));
-        Some((login.ok()?, kind))
+        if kind.is_none() {
+            self.reject(kind_field, "must be LOGIN_KIND_EMAIL or LOGIN_KIND_PHONE");
+        }
+        login.ok().zip(kind)
     }
 
     /// The beginning of a login, in the form that is matched; an empty one is none.

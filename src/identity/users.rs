@@ -7,6 +7,7 @@ use crate::{
         login::Login,
         password::{Password, PasswordHash, Weakness},
         role::Roles,
+        session::EndReason,
         user::User,
     },
     store::{
@@ -125,7 +126,7 @@ impl Identity {
         let update = async |conn: &mut _| sign_out::update_user(conn, change).await;
         let updated = self.0.pool.run(update).await?;
         let (user, ended) = updated.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::UserDisabled, ended);
         tracing::info!(user_id = %user.id, ended, "user updated");
         Ok((user, ended))
     }
@@ -142,7 +143,7 @@ impl Identity {
         let set = async |conn: &mut _| sign_out::set_password(conn, id, &password_hash).await;
         let ended = self.0.pool.run(set).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::PasswordChanged, ended);
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
     }
@@ -179,7 +180,7 @@ impl Identity {
             };
             // None: the hash was replaced meanwhile, by another password or an upgrade.
             if let Some(ended) = self.0.pool.run(change).await? {
-                self.0.feed.wake();
+                self.ended(EndReason::PasswordChanged, ended);
                 tracing::info!(user_id = %id, ended, "password changed");
                 return Ok(ended);
             }
@@ -196,7 +197,7 @@ impl Identity {
         let delete = async |conn: &mut _| sign_out::delete_user(conn, id).await;
         let ended = self.0.pool.run(delete).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::UserDeleted, ended);
         tracing::info!(user_id = %id, ended, "user deleted");
         Ok(ended)
     }

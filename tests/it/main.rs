@@ -27,6 +27,8 @@ mod layering;
 mod logs;
 mod lost_commits;
 mod my_sessions;
+mod operations;
+mod password_resets;
 mod passwords;
 mod reflection;
 mod refresh;
