@@ -1,6 +1,7 @@
 //! The command line; every option is an environment variable as well.
 
 mod address;
+mod audit;
 mod check;
 mod keys;
 mod options;
@@ -8,6 +9,7 @@ mod refreshing;
 mod silent;
 
 pub use address::ListenAddress;
+pub use audit::AuditOptions;
 pub use check::Error;
 pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, ResealKeys, RotateKeys};
 pub use options::{
@@ -102,6 +104,10 @@ pub struct Serve {
     /// Passwords.
     #[command(flatten)]
     pub password: PasswordOptions,
+
+    /// The audit trail.
+    #[command(flatten)]
+    pub audit: AuditOptions,
 }
 
 /// How many statements one transaction has at most, and some to spare: together they take
@@ -126,6 +132,7 @@ impl Serve {
             recent_sign_in: *identity.recent_sign_in,
             max_watchers: self.listen.max_watchers,
             revocation_overlap: *self.connections.statement_timeout * STATEMENTS,
+            audit_retention: *self.audit.audit_retention,
             registration: identity.registration,
             signing_keys: identity
                 .access_tokens

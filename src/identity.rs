@@ -2,6 +2,7 @@
 //! order of the steps; the SQL is in `store`, the wire in `grpc`.
 
 mod access_token;
+mod audit;
 mod caller;
 mod error;
 mod exchange;
@@ -22,6 +23,7 @@ mod users;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 pub use access_token::AccessToken;
+pub use audit::{EventBatch, EventWatch};
 pub use caller::Caller;
 pub use error::Error;
 pub use introspect::Active;
@@ -36,6 +38,7 @@ pub use users::{NewUser, create_user};
 
 use crate::{
     model::{
+        audit::Act,
         ids::{SessionId, UserId},
         jwk::Jwk,
         password::PasswordPolicy,
@@ -46,6 +49,7 @@ use crate::{
     },
     store::Pool,
 };
+use audit::EventWatches;
 use master_keys::PageKeys;
 use password::PasswordHasher;
 use revocations::Feed;
@@ -78,6 +82,8 @@ pub struct Settings {
     pub max_watchers: usize,
     /// For how long a transaction that ends a session can take.
     pub revocation_overlap: Duration,
+    /// For how long audit events are kept.
+    pub audit_retention: Duration,
     /// Whether anybody can register.
     pub registration: bool,
     /// How the keys that sign access tokens live.
@@ -98,6 +104,7 @@ struct Parts {
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    event_watches: EventWatches,
 }
 
 /// A session and the tokens of its present generation.
@@ -128,6 +135,7 @@ impl Identity {
             mac_keys: master_keys.mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
+            event_watches: EventWatches::new(),
             settings,
             pool,
             hasher,
@@ -185,8 +193,8 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::NextKeyTooNew`], or as [`Identity::load_signing_keys`].
-    pub async fn rotate_signing_key(&self) -> Result<SigningKey, Error> {
-        let rotated = self.0.signing_keys.rotate().await?;
+    pub async fn rotate_signing_key(&self, act: &Act) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate(act).await?;
         self.0.feed.wake();
         Ok(rotated)
     }
@@ -197,8 +205,8 @@ impl Identity {
     /// # Errors
     ///
     /// As [`Identity::load_signing_keys`].
-    pub async fn rotate_signing_key_in_emergency(&self) -> Result<SigningKey, Error> {
-        let rotated = self.0.signing_keys.rotate_in_emergency().await?;
+    pub async fn rotate_signing_key_in_emergency(&self, act: &Act) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate_in_emergency(act).await?;
         self.0.feed.wake();
         Ok(rotated)
     }

@@ -8,7 +8,10 @@ use super::{pool, print_line};
 use crate::{
     config::{DatabaseOptions, ResealKeys, RotateKeys},
     identity::{SigningKeys, list_signing_keys, reseal_signing_keys},
-    model::signing_key::{KeyState, SigningKey},
+    model::{
+        audit::Act,
+        signing_key::{KeyState, SigningKey},
+    },
 };
 
 const HEADER: [&str; 7] = [
@@ -44,12 +47,13 @@ pub(super) async fn rotate(options: &RotateKeys) -> Result<(), Box<dyn Error>> {
         // Nothing is renewed here.
         options.access_tokens.policy(Duration::ZERO),
     );
+    let act = Act::of_command_line();
     let active = if options.emergency {
-        let active = keys.rotate_in_emergency().await?;
+        let active = keys.rotate_in_emergency(&act).await?;
         eprintln!("the keys that had signed are dropped, with their tokens");
         active
     } else {
-        keys.rotate().await?
+        keys.rotate(&act).await?
     };
     eprintln!("the signing key is {} ({})", active.kid, active.algorithm);
     Ok(())

@@ -10,6 +10,7 @@ use crate::{
     dev::random_text,
     identity::{NewUser, create_user, password::PasswordHasher},
     model::{
+        audit::Act,
         login::Login,
         password::Password,
         role::{ADMIN, Roles},
@@ -41,7 +42,7 @@ pub(super) async fn create(options: CreateUser) -> Result<(), Box<dyn Error>> {
         display_name: String::new(),
         roles,
     };
-    let user = create_user(&pool, &hasher, new).await?;
+    let user = create_user(&pool, &hasher, &Act::of_command_line(), new).await?;
     eprintln!("created user {} ({})", user.login, user.id);
     if !options.password_stdin {
         eprintln!("the password, shown this once:");

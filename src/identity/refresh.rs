@@ -2,6 +2,7 @@
 
 use super::{Error, Granted, Identity, exchange::Exchange, tell_log};
 use crate::model::{
+    audit::Act,
     refresh_token::{Commitment, RefreshToken},
     session::Origin,
     verdict::Presented,
@@ -34,7 +35,7 @@ impl Identity {
     /// When the token is invalid or reused, its session has ended, was refreshed too
     /// short a time ago or is bound to elsewhere, the database lost a generation or
     /// cannot be asked.
-    pub async fn refresh(&self, request: Refresh) -> Result<Granted, Error> {
+    pub async fn refresh(&self, act: &Act, request: Refresh) -> Result<Granted, Error> {
         // Before anything is used up, so that no rotation is left without its tokens.
         self.0.signing_keys.ring()?;
         let token = RefreshToken::decode(&request.refresh_token, &self.0.mac_keys)
@@ -46,7 +47,7 @@ impl Identity {
             presented: self.present(&token, &request)?,
             origin: request.origin,
         };
-        let granted = self.exchange(exchange).await?;
+        let granted = self.exchange(act, exchange).await?;
         granted.ok_or(Error::RefreshTokenInvalid)
     }
 

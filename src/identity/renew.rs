@@ -2,7 +2,8 @@
 
 use super::{Error, Granted, Identity, exchange::Exchange, tell_log};
 use crate::model::{
-    refresh_token::Commitment, session::Origin, token_mode::TokenMode, verdict::Presented,
+    audit::Act, refresh_token::Commitment, session::Origin, token_mode::TokenMode,
+    verdict::Presented,
 };
 
 /// A renewal that is asked for.
@@ -30,7 +31,7 @@ impl Identity {
     ///
     /// [`Error::AccessTokenInvalid`], also for a token of a session that has a refresh
     /// token; else as [`Identity::refresh`].
-    pub async fn renew(&self, request: Renew) -> Result<Granted, Error> {
+    pub async fn renew(&self, act: &Act, request: Renew) -> Result<Granted, Error> {
         let claims = self.claims_for_renewal(&request.access_token)?;
         let commitment = match claims.token_mode {
             TokenMode::Single => Commitment::from_jti(&claims.jti),
@@ -49,7 +50,7 @@ impl Identity {
             },
             origin: request.origin,
         };
-        let granted = self.exchange(exchange).await?;
+        let granted = self.exchange(act, exchange).await?;
         granted.ok_or(Error::AccessTokenInvalid)
     }
 }

@@ -1,11 +1,11 @@
 //! Users and their logins.
 
+mod password;
 mod row;
 mod write;
 
-pub use write::{
-    Change, NewUser, create, delete, expire_sessions, lock, replace_password, set_password, update,
-};
+pub use password::{change_password, set_password, upgrade_password};
+pub use write::{Change, NewUser, create, delete, expire_sessions, lock, update};
 
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};

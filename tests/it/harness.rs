@@ -22,6 +22,7 @@ use rollcall::{
         password::{HashingOptions, PasswordHasher},
     },
     model::{
+        audit::Act,
         ids::UserId,
         login::Login,
         password::{Password, PasswordHash},
@@ -46,8 +47,8 @@ pub use balancer::Balancer;
 pub use cluster::OwnCluster;
 pub use database::{Database, sql};
 pub use inspect::{
-    END_REUSED, PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once,
-    refresh_in_a_race, says_when_to_retry,
+    PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once, refresh_in_a_race,
+    says_when_to_retry,
 };
 pub use process::Process;
 pub use raw::rpcs;
@@ -218,7 +219,7 @@ impl Replica {
             display_name: String::new(),
             roles: Roles::parse(roles.iter().map(ToString::to_string).collect()).expect("roles"),
         };
-        let create = async |conn: &mut _| users::create(conn, &new).await;
+        let create = async |conn: &mut _| users::create(conn, &Act::of_command_line(), &new).await;
         let created = self.identity.pool().run(create).await.expect("created");
         created.expect("a free login").id
     }
