@@ -61,7 +61,7 @@ impl Serve {
         self.validate_listen()?;
         self.validate_lifetimes()?;
         self.password.hashing().validate()?;
-        let retention = *self.audit.audit_retention;
+        let retention = *self.retention.audit_retention;
         require(
             (DAY..=100 * YEAR).contains(&retention),
             "--audit-retention",

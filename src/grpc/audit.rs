@@ -63,10 +63,10 @@ impl Audit for AuditService {
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
-        let wanted = request.filter.unwrap_or_default();
+        let mut wanted = request.filter.unwrap_or_default();
         let mut fields = Fields::default();
         let from = self.parse_cursor(&mut fields, &request.cursor);
-        if wanted.create_time.is_some() {
+        if wanted.create_time.take().is_some() {
             fields.reject("filter.create_time", "cannot be given");
         }
         let filter = parse_filter(&mut fields, wanted);

@@ -36,6 +36,15 @@ impl Identity {
     /// short a time ago or is bound to elsewhere, the database lost a generation or
     /// cannot be asked.
     pub async fn refresh(&self, act: &Act, request: Refresh) -> Result<Granted, Error> {
+        let refreshed = self.refresh_uncounted(act, request).await;
+        self.count_refusal(refreshed, Error::RefreshTokenInvalid)
+    }
+
+    async fn refresh_uncounted(
+        &self,
+        act: &Act,
+        request: Refresh,
+    ) -> Result<Option<Granted>, Error> {
         // Before anything is used up, so that no rotation is left without its tokens.
         self.0.signing_keys.ring()?;
         let token = RefreshToken::decode(&request.refresh_token, &self.0.mac_keys)
@@ -47,8 +56,7 @@ impl Identity {
             presented: self.present(&token, &request)?,
             origin: request.origin,
         };
-        let granted = self.exchange(act, exchange).await?;
-        granted.ok_or(Error::RefreshTokenInvalid)
+        self.exchange(act, exchange).await
     }
 
     fn present(&self, token: &RefreshToken, request: &Refresh) -> Result<Presented, Error> {

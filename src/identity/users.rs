@@ -8,6 +8,7 @@ use crate::{
         login::Login,
         password::{Password, PasswordHash, Weakness},
         role::Roles,
+        session::EndReason,
         user::User,
     },
     store::{
@@ -122,7 +123,7 @@ impl Identity {
         let update = async |conn: &mut _| sign_out::update_user(conn, act, change).await;
         let updated = self.0.pool.run(update).await?;
         let (user, ended) = updated.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::UserDisabled, ended);
         tracing::info!(user_id = %user.id, ended, "user updated");
         Ok((user, ended))
     }
@@ -144,7 +145,7 @@ impl Identity {
         let set = async |conn: &mut _| sign_out::set_password(conn, act, id, &password_hash).await;
         let ended = self.0.pool.run(set).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::PasswordChanged, ended);
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
     }
@@ -182,7 +183,7 @@ impl Identity {
             };
             // None: the hash was replaced meanwhile, by another password or an upgrade.
             if let Some(ended) = self.0.pool.run(change).await? {
-                self.0.feed.wake();
+                self.ended(EndReason::PasswordChanged, ended);
                 tracing::info!(user_id = %id, ended, "password changed");
                 return Ok(ended);
             }
@@ -199,7 +200,7 @@ impl Identity {
         let delete = async |conn: &mut _| sign_out::delete_user(conn, act, id).await;
         let ended = self.0.pool.run(delete).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::UserDeleted, ended);
         tracing::info!(user_id = %id, ended, "user deleted");
         Ok(ended)
     }
@@ -215,14 +216,34 @@ impl Identity {
     }
 }
 
-/// Creates a user; what [`Identity::create_user`] does, and the command line for the
-/// first operator.
+/// Creates an operator where there is none who can sign in; `None` where there is. Whoever
+/// has the database can write any row: this keeps from mistakes, and guards nothing.
+///
+/// # Errors
+///
+/// As [`Identity::create_user`].
+pub async fn create_first_operator(
+    pool: &Pool,
+    hasher: &PasswordHasher,
+    new: NewUser,
+) -> Result<Option<User>, Error> {
+    if pool
+        .run(async |conn| users::has_operator(conn).await)
+        .await?
+    {
+        return Ok(None);
+    }
+    let act = Act::of_command_line();
+    create_user(pool, hasher, &act, new).await.map(Some)
+}
+
+/// Creates a user.
 ///
 /// # Errors
 ///
 /// [`Error::LoginTaken`], or when the password cannot be hashed or the database cannot
 /// be asked.
-pub async fn create_user(
+async fn create_user(
     pool: &Pool,
     hasher: &PasswordHasher,
     act: &Act,

@@ -12,7 +12,7 @@ mod raw;
 mod requests;
 mod wire;
 
-use std::{ops::Deref, sync::LazyLock, time::Duration};
+use std::{net::SocketAddr, ops::Deref, sync::LazyLock, time::Duration};
 
 use clap::Parser;
 use rollcall::{
@@ -29,7 +29,7 @@ use rollcall::{
         role::Roles,
     },
     proto::v1::{
-        self, auth_client::AuthClient, key_admin_client::KeyAdminClient,
+        self, audit_client::AuditClient, auth_client::AuthClient, key_admin_client::KeyAdminClient,
         session_admin_client::SessionAdminClient, user_admin_client::UserAdminClient,
         verification_client::VerificationClient,
     },
@@ -133,6 +133,8 @@ pub struct Replica {
     pub identity: Identity,
     pub address: String,
     pub channel: Channel,
+    /// Where its operations port is, if it has one.
+    pub operations: Option<SocketAddr>,
     hashing: HashingOptions,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<Result<(), rollcall::server::Error>>>,
@@ -154,6 +156,7 @@ impl Replica {
             panic!("the tests listen on TCP");
         };
         let identity = server.identity().clone();
+        let operations = server.operations_address();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
@@ -163,10 +166,16 @@ impl Replica {
             identity,
             channel: lifecycle::connect(&address).await,
             address,
+            operations,
             hashing,
             stop: Some(stop),
             running: Some(running),
         }
+    }
+
+    /// The address of its operations port, which it has.
+    pub fn operations(&self) -> SocketAddr {
+        self.operations.expect("started with --operations-listen")
     }
 
     pub fn auth(&self) -> AuthClient<Channel> {
@@ -175,6 +184,10 @@ impl Replica {
 
     pub fn session_admin(&self) -> SessionAdminClient<Channel> {
         SessionAdminClient::new(self.channel.clone())
+    }
+
+    pub fn audit(&self) -> AuditClient<Channel> {
+        AuditClient::new(self.channel.clone())
     }
 
     pub fn key_admin(&self) -> KeyAdminClient<Channel> {

@@ -298,8 +298,7 @@ async fn no_password_token_or_key_is_in_a_log_an_error_or_the_log_of_postgres() 
     };
 
     call_auth(&mut it).await;
-    let mut create =
-        process::rollcall(&["user", "create", "operator", "--admin", "--log", "trace"]);
+    let mut create = process::rollcall(&["users", "create-first", "operator", "--log", "trace"]);
     create.env("DATABASE_URL", &url);
     let created = process::run(create, "").await;
     assert!(created.status.success(), "{created:?}");
@@ -312,16 +311,20 @@ async fn no_password_token_or_key_is_in_a_log_an_error_or_the_log_of_postgres() 
     tokio::spawn(connection);
     call_with_a_broken_database(&mut it, &client).await;
 
+    let events = "SELECT string_agg(e::text, E'\\n') FROM audit_events AS e";
+    let events = client.query_one(events, &[]).await.expect("events");
+
     process.signal("TERM");
     let (_, log) = process.end().await;
     let written = [
         ("the log", log.join("\n")),
         (
-            "the log of user create",
+            "the log of users create-first",
             String::from_utf8_lossy(&created.stderr).into_owned(),
         ),
         ("Postgres's log", cluster.log()),
         ("an error", it.errors.join("\n")),
+        ("the audit trail", events.get(0)),
     ];
     for (place, text) in &written {
         assert!(!text.is_empty(), "{place} is empty");
