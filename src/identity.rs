@@ -32,8 +32,8 @@ pub use refresh::Refresh;
 pub use renew::Renew;
 pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
-pub use signing_keys::{Resealed, SigningKeys, list_signing_keys, reseal_signing_keys};
-pub use users::{NewUser, create_user};
+pub use signing_keys::{Resealed, SigningKeys};
+pub use users::{NewUser, create_first_operator};
 
 use crate::{
     metrics::Metrics,
@@ -185,7 +185,7 @@ impl Identity {
     ///
     /// When the database cannot be asked.
     pub async fn list_signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
-        list_signing_keys(&self.0.pool).await
+        self.0.signing_keys.list().await
     }
 
     /// Lets the next key sign from now on, and answers it.
@@ -209,6 +209,18 @@ impl Identity {
         let rotated = self.0.signing_keys.rotate_in_emergency().await?;
         self.0.feed.wake();
         Ok(rotated)
+    }
+
+    /// Seals every signing key under the first master key.
+    ///
+    /// # Errors
+    ///
+    /// When no master key opens one of them, or the database cannot be asked. Keys that were
+    /// resealed before that stay so.
+    pub async fn reseal_signing_keys(&self) -> Result<Resealed, Error> {
+        let done = self.0.signing_keys.reseal().await?;
+        tracing::info!(resealed = done.resealed, "signing keys resealed");
+        Ok(done)
     }
 
     /// What the flows hold to.

@@ -16,7 +16,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, Notify};
 
 pub(super) use keyring::{ActiveKey, Keyring};
-pub use reseal::{Resealed, reseal_signing_keys};
+pub use reseal::Resealed;
 
 use super::{Error, MasterKeys, master_keys::SealKeys};
 use crate::{
@@ -79,6 +79,12 @@ impl SigningKeys {
     /// Has the keys looked at as soon as possible.
     pub(super) fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// All keys there ever were, newest first.
+    pub(super) async fn list(&self) -> Result<Vec<SigningKey>, Error> {
+        let list = async |conn: &mut _| signing_keys::list(conn).await;
+        Ok(self.pool.run(list).await?)
     }
 
     /// Looks at the keys every so often, and when woken.
@@ -269,16 +275,6 @@ impl SigningKeys {
     fn tend_after(&self) -> TendAfter<'_> {
         TendAfter(self)
     }
-}
-
-/// All keys there ever were, newest first.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn list_signing_keys(pool: &Pool) -> Result<Vec<SigningKey>, Error> {
-    let list = async |conn: &mut _| signing_keys::list(conn).await;
-    Ok(pool.run(list).await?)
 }
 
 /// Wakes when it is dropped: a caller who hangs up ends a flow anywhere.

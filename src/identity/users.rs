@@ -209,18 +209,33 @@ impl Identity {
     }
 }
 
-/// Creates a user; what [`Identity::create_user`] does, and the command line for the
-/// first operator.
+/// Creates an operator where there is none who can sign in; `None` where there is. Whoever
+/// has the database can write any row: this keeps from mistakes, and guards nothing.
+///
+/// # Errors
+///
+/// As [`Identity::create_user`].
+pub async fn create_first_operator(
+    pool: &Pool,
+    hasher: &PasswordHasher,
+    new: NewUser,
+) -> Result<Option<User>, Error> {
+    if pool
+        .run(async |conn| users::has_operator(conn).await)
+        .await?
+    {
+        return Ok(None);
+    }
+    create_user(pool, hasher, new).await.map(Some)
+}
+
+/// Creates a user.
 ///
 /// # Errors
 ///
 /// [`Error::LoginTaken`], or when the password cannot be hashed or the database cannot
 /// be asked.
-pub async fn create_user(
-    pool: &Pool,
-    hasher: &PasswordHasher,
-    new: NewUser,
-) -> Result<User, Error> {
+async fn create_user(pool: &Pool, hasher: &PasswordHasher, new: NewUser) -> Result<User, Error> {
     let password_hash = hasher.hash(&new.password).await?;
     let row = users::NewUser {
         id: UserId::generate(),

@@ -34,6 +34,7 @@ mod refresh;
 mod refresh_limit;
 mod renew;
 mod revoked;
+mod rolling;
 mod secrets;
 mod session_admin;
 mod sessions;
