@@ -36,6 +36,9 @@ async fn readiness_follows_the_database_and_liveness_does_not() {
     cluster.start_again().await;
     server.wait_until_serving().await;
     assert_eq!(probes(&server).await, (200, 200));
+    let up = super::scrape::scrape(&server).await;
+    assert_eq!(up.value("rollcall_database_up"), 1.0);
+    assert_eq!(up.value("rollcall_ready"), 1.0);
 
     cluster.stop().await;
     server
