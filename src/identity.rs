@@ -5,12 +5,15 @@ mod access_token;
 mod caller;
 mod error;
 mod exchange;
+mod imports;
 mod incident;
 mod introspect;
+mod logins;
 mod master_key;
 mod master_keys;
 mod measures;
 pub mod password;
+mod password_resets;
 mod purge;
 mod refresh;
 mod renew;
@@ -25,6 +28,7 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 pub use access_token::AccessToken;
 pub use caller::Caller;
 pub use error::Error;
+pub use imports::{Import, Outcome};
 pub use introspect::Active;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use master_keys::{MasterKeys, MasterKeysError};
@@ -40,8 +44,9 @@ use crate::{
     model::{
         ids::{SessionId, UserId},
         jwk::Jwk,
+        mac::MacKeys,
         password::PasswordPolicy,
-        refresh_token::{MacKeys, RefreshTokenText},
+        refresh_token::RefreshTokenText,
         role::Roles,
         session::{Session, Superseded},
         signing_key::{Policy, SigningKey},
@@ -97,6 +102,7 @@ struct Parts {
     pool: Pool,
     hasher: PasswordHasher,
     mac_keys: MacKeys,
+    reset_mac_keys: MacKeys,
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
@@ -133,6 +139,7 @@ impl Identity {
         Self(Arc::new(Parts {
             signing_keys: signing_keys.measured(keys),
             mac_keys: master_keys.mac_keys(),
+            reset_mac_keys: master_keys.reset_mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
             settings,
