@@ -2,17 +2,27 @@
 
 use std::{convert::Infallible, future::pending, time::Duration};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Error, Identity};
 use crate::{
     error_chain,
     model::session::Superseded,
-    store::sessions::{self, PURGE_BATCH},
+    store::{
+        self, AsyncPgConnection,
+        purge::{self, Place, Purged},
+        sessions::{self, PURGE_BATCH},
+    },
 };
 
-/// How often to look for what has become of no use.
+/// How often to look for superseded tokens that have become of no use.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// How long to rest between two rounds through the tables.
+const REST: Duration = Duration::from_secs(10 * 60);
+/// How long to wait at least between two windows of a round.
+const MIN_PAUSE: Duration = Duration::from_millis(20);
+/// How many times longer than a window took to wait at least before the next.
+const PAUSE: u32 = 4;
 
 impl Identity {
     /// Deletes for ever what says which access tokens were superseded, once those have
@@ -40,5 +50,61 @@ impl Identity {
         let purge = async |conn: &mut _| sessions::purge_superseded(conn, age).await;
         while self.0.pool.run(purge).await? == PURGE_BATCH {}
         Ok(())
+    }
+
+    /// Goes through the tables for ever, a window at a time with a pause after each, and
+    /// deletes sessions that ended long ago, tokens that have expired, and what was kept for
+    /// them. However many replicas do it, each row goes once. A failure is logged once, and
+    /// tried again with the next round.
+    pub async fn purge_rows(&self) -> Infallible {
+        let mut failing = false;
+        loop {
+            let round = self.purge_round().await;
+            if let (Err(error), false) = (&round, failing) {
+                tracing::warn!(error = error_chain(error), "rows not purged");
+            }
+            failing = round.is_err();
+            sleep(REST).await;
+        }
+    }
+
+    async fn purge_round(&self) -> Result<(), Error> {
+        let started = Instant::now();
+        let age = self.session_retention();
+        let sessions = self.walk(async |conn, after| purge::sessions(conn, after, age).await);
+        let sessions = sessions.await?;
+        let resets = async |conn: &mut _, after| purge::password_reset_tokens(conn, after).await;
+        let password_reset_tokens = self.walk(resets).await?;
+        let sign_ins = self.walk(async |conn, after| purge::sign_ins(conn, after).await);
+        let sign_ins = sign_ins.await?;
+        // A single token can be renewed by a key that is gone for as long as this.
+        let age = self.0.settings.signing_keys.renewal.max(age);
+        let keys = async |conn: &mut _| purge::signing_keys(conn, age).await;
+        let signing_keys = self.0.pool.run(keys).await?;
+        tracing::info!(
+            sessions,
+            password_reset_tokens,
+            sign_ins,
+            signing_keys,
+            seconds = started.elapsed().as_secs(),
+            "purged"
+        );
+        Ok(())
+    }
+
+    /// Goes through a table and says how many rows were deleted.
+    async fn walk<S>(&self, step: S) -> Result<usize, Error>
+    where
+        S: AsyncFn(&mut AsyncPgConnection, Place) -> Result<Purged, store::Error>,
+    {
+        todo!()
+    }
+
+    /// For how long sessions are kept after their end: as long as the feed may still have to
+    /// tell of it at least.
+    fn session_retention(&self) -> Duration {
+        let settings = &self.0.settings;
+        let told = self.revocation_retention() + settings.revocation_overlap;
+        settings.session_retention.max(told)
     }
 }

@@ -1,13 +1,16 @@
 //! Sessions.
 
+mod filter;
 mod list;
 mod open;
 mod revoke;
 mod rotate;
 mod row;
 mod superseded;
+mod sweep;
 
-pub use list::{Filter, Range, list};
+pub use filter::{Filter, GenerationRange, Range};
+pub use list::list;
 pub use open::{NewSession, open, open_in_turn};
 pub use revoke::{
     Incident, Judged, REFRESH_TOKEN_REUSED, SESSION_BINDING_BROKEN, record, revoke, revoke_judged,
@@ -16,6 +19,7 @@ pub use revoke::{
 pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};
 pub use superseded::{PURGE_BATCH, purge_superseded};
+pub use sweep::{Swept, WINDOW, Window, count_swept, sweep};
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,
