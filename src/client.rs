@@ -10,18 +10,20 @@
 //! a key that is not known yet.
 //!
 //! Addresses are URLs or [`tonic::transport::Endpoint`]s; with `https` the system's
-//! certificates are trusted, unless the endpoint says otherwise.
+//! authorities are trusted, unless a [`Tls`] or the endpoint says otherwise.
 
 mod answer;
 mod backoff;
 mod clock;
 mod endpoint;
 mod layer;
+mod tls;
 mod token_source;
 mod verifier;
 
 pub use endpoint::AddressError;
 pub use layer::{Origin, SUCCESSOR_HEADER, Verify, VerifyLayer};
+pub use tls::{Tls, TlsError};
 pub use token_source::{
     AccessToken, Change, FileStore, MemoryStore, SignInAgain, Store, TokenError, TokenSource,
     TokenSourceBuilder, Tokens,

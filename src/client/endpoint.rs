@@ -1,12 +1,14 @@
 //! Where Rollcall is, and the calls to it.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use tokio::time::timeout;
 use tonic::{
     Response, Status,
     transport::{Channel, Endpoint},
 };
+
+use super::tls::{Tls, TlsError};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,9 +21,15 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// It cannot be parsed, or there is no TLS for it.
+    /// It cannot be parsed.
     #[error("the address of Rollcall is not a URL such as `https://id.example.com:8443`")]
-    Malformed(#[source] tonic::transport::Error),
+    Malformed(#[source] Box<dyn Error + Send + Sync>),
+    /// The system has no authorities to trust.
+    #[error("the system has no authorities to trust: name some by `Tls::ca_file`")]
+    NoRoots(#[source] tonic::transport::Error),
+    /// The certificates for it cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// It does not say how to connect.
     #[error(
         "the address `{0}` of Rollcall has no scheme: `https://{0}`, or `http://{0}` without TLS"
@@ -29,24 +37,51 @@ pub enum AddressError {
     NoScheme(String),
 }
 
-/// Makes an endpoint of a URL or of an endpoint. What breaks a connection is noticed on
-/// it: by pings while nothing is under way, and by a limit for connecting.
-pub(super) fn endpoint<D>(address: D) -> Result<Endpoint, AddressError>
-where
-    D: TryInto<Endpoint>,
-    D::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let endpoint = Endpoint::new(address).map_err(AddressError::Malformed)?;
-    if endpoint.uri().scheme().is_none() {
-        let address = endpoint.uri().to_string();
-        return Err(AddressError::NoScheme(address));
+/// Where Rollcall is, and how to speak TLS with it.
+#[derive(Debug)]
+pub(super) struct Address {
+    endpoint: Result<Endpoint, AddressError>,
+    tls: Option<Tls>,
+}
+
+impl Address {
+    /// Of a URL or of an endpoint; what is wrong with it is said later.
+    pub(super) fn new<D>(address: D) -> Self
+    where
+        D: TryInto<Endpoint>,
+        D::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let endpoint = address.try_into();
+        Self {
+            endpoint: endpoint.map_err(|error| AddressError::Malformed(error.into())),
+            tls: None,
+        }
     }
-    let connect_timeout = endpoint.get_connect_timeout().unwrap_or(CONNECT_TIMEOUT);
-    Ok(endpoint
-        .connect_timeout(connect_timeout)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true))
+
+    pub(super) fn set_tls(&mut self, tls: Tls) {
+        self.tls = Some(tls);
+    }
+
+    /// The endpoint. What breaks a connection is noticed on it: by pings while nothing is
+    /// under way, and by a limit for connecting.
+    pub(super) fn endpoint(self) -> Result<Endpoint, AddressError> {
+        let endpoint = self.endpoint?;
+        if endpoint.uri().scheme().is_none() {
+            let address = endpoint.uri().to_string();
+            return Err(AddressError::NoScheme(address));
+        }
+        let endpoint = match self.tls {
+            Some(tls) => tls.apply(endpoint)?,
+            // With `https` it trusts the system's authorities, unless it has TLS already.
+            None => Endpoint::new(endpoint).map_err(AddressError::NoRoots)?,
+        };
+        let connect_timeout = endpoint.get_connect_timeout().unwrap_or(CONNECT_TIMEOUT);
+        Ok(endpoint
+            .connect_timeout(connect_timeout)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .keep_alive_while_idle(true))
+    }
 }
 
 /// A connection that is made when it is needed, and again when it broke.

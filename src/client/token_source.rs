@@ -49,7 +49,7 @@ impl TokenSource {
         D: TryInto<tonic::transport::Endpoint>,
         D::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        TokenSourceBuilder::new(super::endpoint::endpoint(address))
+        TokenSourceBuilder::new(super::endpoint::Address::new(address))
     }
 
     /// An access token that lives. Asks Rollcall only where there is none.

@@ -68,7 +68,7 @@ impl Verifier {
         D: TryInto<tonic::transport::Endpoint>,
         D::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        VerifierBuilder::new(super::endpoint::endpoint(address))
+        VerifierBuilder::new(super::endpoint::Address::new(address))
     }
 
     /// Checks a token with what is known here: no I/O, no lock. The roles in the claims are

@@ -3,6 +3,7 @@
 use super::{Caller, Error, Identity, tell_log};
 use crate::{
     model::{
+        audit::Act,
         ids::{SessionId, UserId},
         refresh_token::RefreshToken,
         session::EndReason,
@@ -89,9 +90,9 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::SessionNotFound`], or when the database cannot be asked.
-    pub async fn revoke_session(&self, id: SessionId) -> Result<SeenSession, Error> {
-        let revoke =
-            async |conn: &mut _| sessions::revoke(conn, id, EndReason::RevokedByAdmin).await;
+    pub async fn revoke_session(&self, act: &Act, id: SessionId) -> Result<SeenSession, Error> {
+        let reason = EndReason::RevokedByAdmin;
+        let revoke = async |conn: &mut _| sessions::revoke(conn, act, id, reason).await;
         match self.0.pool.run(revoke).await? {
             Some(ended) => {
                 let user_id = ended.session.user_id;

@@ -8,6 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests name things by the time")]
 
 mod access_tokens;
+mod audit;
 mod authorization;
 mod bad_input;
 mod bindings;

@@ -7,7 +7,6 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use tonic::transport::Endpoint;
 
 use super::{
     MemoryStore, Store, TokenSource,
@@ -15,7 +14,10 @@ use super::{
     inner::Inner,
 };
 use crate::{
-    client::endpoint::{AddressError, channel},
+    client::{
+        endpoint::{Address, AddressError, channel},
+        tls::Tls,
+    },
     proto::v1,
 };
 
@@ -24,7 +26,7 @@ const REPLAY_WINDOW: Duration = Duration::from_secs(120);
 
 /// What a [`TokenSource`] is to be.
 pub struct TokenSourceBuilder {
-    endpoint: Result<Endpoint, AddressError>,
+    address: Address,
     store: Arc<dyn Store>,
     account: Option<Account>,
     user_agent: String,
@@ -32,9 +34,9 @@ pub struct TokenSourceBuilder {
 }
 
 impl TokenSourceBuilder {
-    pub(super) fn new(endpoint: Result<Endpoint, AddressError>) -> Self {
+    pub(super) fn new(address: Address) -> Self {
         Self {
-            endpoint,
+            address,
             store: Arc::new(MemoryStore::default()),
             account: None,
             user_agent: String::new(),
@@ -67,6 +69,14 @@ impl TokenSourceBuilder {
         self
     }
 
+    /// Speaks TLS this way; the address must be an `https` one. Default: the system's
+    /// authorities, or what the endpoint says.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.address.set_tls(tls);
+        self
+    }
+
     /// The server's `--replay-window`: for so long a refresh whose outcome is not known is
     /// repeated when nobody asks for a token, since later the same request counts as theft.
     /// Default: 120 s, as the server's.
@@ -80,11 +90,11 @@ impl TokenSourceBuilder {
     ///
     /// # Errors
     ///
-    /// When the address is none.
+    /// When the address is none, or the certificates for it cannot be used.
     pub fn build(self) -> Result<TokenSource, AddressError> {
         Ok(TokenSource {
             inner: Arc::new(Inner {
-                calls: Calls::new(channel(&self.endpoint?), self.user_agent),
+                calls: Calls::new(channel(&self.address.endpoint()?), self.user_agent),
                 replay_window: self.replay_window,
                 store: self.store,
                 account: self.account,
@@ -101,7 +111,7 @@ impl TokenSourceBuilder {
 impl fmt::Debug for TokenSourceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenSourceBuilder")
-            .field("endpoint", &self.endpoint)
+            .field("address", &self.address)
             .field("has_account", &self.account.is_some())
             .field("user_agent", &self.user_agent)
             .field("replay_window", &self.replay_window)

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     client::{
-        endpoint::{AddressError, channel},
+        endpoint::{Address, AddressError, channel},
+        tls::Tls,
         token_source::{TokenError, TokenSource},
     },
     model::access_token::Invalid,
@@ -31,7 +32,7 @@ const CLIENT_ID: &str = "rollcall-verifier";
 
 /// What a [`Verifier`] is to be.
 pub struct VerifierBuilder {
-    endpoint: Result<Endpoint, AddressError>,
+    address: Address,
     issuer: Option<String>,
     audience: Option<String>,
     account: Option<Account>,
@@ -48,9 +49,9 @@ enum Account {
 }
 
 impl VerifierBuilder {
-    pub(super) fn new(endpoint: Result<Endpoint, AddressError>) -> Self {
+    pub(super) fn new(address: Address) -> Self {
         Self {
-            endpoint,
+            address,
             issuer: None,
             audience: None,
             account: None,
@@ -95,6 +96,14 @@ impl VerifierBuilder {
         self
     }
 
+    /// Speaks TLS this way; the address must be an `https` one. Default: the system's
+    /// authorities, or what the endpoint says.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.address.set_tls(tls);
+        self
+    }
+
     /// What to do while the feed is stale. Default: [`WhenStale::Refuse`].
     #[must_use]
     pub fn when_stale(mut self, when_stale: WhenStale) -> Self {
@@ -134,7 +143,7 @@ impl VerifierBuilder {
     /// What is wrong, in a sentence: the address, the account, its role, the issuer, the
     /// audience.
     pub async fn connect(self) -> Result<Verifier, ConnectError> {
-        let endpoint = self.endpoint?;
+        let endpoint = self.address.endpoint()?;
         let address = endpoint.uri().to_string();
         let address = address.trim_end_matches('/').to_owned();
         let issuer = self.issuer.ok_or(ConnectError::Missing("`.issuer(..)`"))?;
@@ -169,7 +178,7 @@ impl VerifierBuilder {
 impl fmt::Debug for VerifierBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifierBuilder")
-            .field("endpoint", &self.endpoint)
+            .field("address", &self.address)
             .field("issuer", &self.issuer)
             .field("audience", &self.audience)
             .field("when_stale", &self.when_stale)
