@@ -4,6 +4,8 @@ mod act;
 mod auth;
 mod caller;
 mod convert;
+mod deadline;
+mod json;
 mod key_admin;
 mod new_user;
 mod page;
@@ -15,6 +17,7 @@ mod user_admin;
 mod verification;
 
 pub use auth::AuthService;
+pub use deadline::Deadline;
 pub use key_admin::KeyAdminService;
 pub use session_admin::SessionAdminService;
 pub use user_admin::UserAdminService;

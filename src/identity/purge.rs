@@ -9,8 +9,7 @@ use crate::{
     error_chain,
     model::session::Superseded,
     store::{
-        self, AsyncPgConnection,
-        purge::{self, Place, Purged},
+        purge::{self, Place, Table},
         sessions::{self, PURGE_BATCH},
     },
 };
@@ -71,12 +70,9 @@ impl Identity {
     async fn purge_round(&self) -> Result<(), Error> {
         let started = Instant::now();
         let age = self.session_retention();
-        let sessions = self.walk(async |conn, after| purge::sessions(conn, after, age).await);
-        let sessions = sessions.await?;
-        let resets = async |conn: &mut _, after| purge::password_reset_tokens(conn, after).await;
-        let password_reset_tokens = self.walk(resets).await?;
-        let sign_ins = self.walk(async |conn, after| purge::sign_ins(conn, after).await);
-        let sign_ins = sign_ins.await?;
+        let sessions = self.purge_table(Table::Sessions { age }).await?;
+        let password_reset_tokens = self.purge_table(Table::PasswordResetTokens).await?;
+        let sign_ins = self.purge_table(Table::SignIns).await?;
         // A single token can be renewed by a key that is gone for as long as this.
         let age = self.0.settings.signing_keys.renewal.max(age);
         let keys = async |conn: &mut _| purge::signing_keys(conn, age).await;
@@ -93,11 +89,22 @@ impl Identity {
     }
 
     /// Goes through a table and says how many rows were deleted.
-    async fn walk<S>(&self, step: S) -> Result<usize, Error>
-    where
-        S: AsyncFn(&mut AsyncPgConnection, Place) -> Result<Purged, store::Error>,
-    {
-        todo!()
+    async fn purge_table(&self, table: Table) -> Result<usize, Error> {
+        let (mut count, mut next) = (0, Some(Place::default()));
+        while let Some(after) = next {
+            let started = Instant::now();
+            let window = async |conn: &mut _| purge::window(conn, table, after).await;
+            let purged = self.0.pool.run(window).await?;
+            count += purged.count;
+            next = purged.next;
+            if purged.count > 0 {
+                tracing::debug!(?table, count = purged.count, "purged a window");
+            }
+            if next.is_some() {
+                sleep((started.elapsed() * PAUSE).max(MIN_PAUSE)).await;
+            }
+        }
+        Ok(count)
     }
 
     /// For how long sessions are kept after their end: as long as the feed may still have to

@@ -104,6 +104,11 @@ impl Feed {
         self.woken.notify_one();
     }
 
+    /// Whether this replica shuts down.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// Whether the keys are others than the last time.
     fn keys_changed(&self, keys: String) -> bool {
         let mut seen = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -248,7 +253,7 @@ impl Identity {
         let place = Arc::clone(&feed.places).try_acquire_owned();
         let place = place.map_err(|_| Error::TooManyWatchers)?;
         let past = feed.past();
-        if feed.stopped.load(Ordering::Relaxed) {
+        if feed.is_stopped() {
             return Err(Error::NotReady);
         }
         // What is no time at all is no time that is known here.

@@ -1,14 +1,20 @@
 //! The end of all sessions that a filter meets, in batches, with pauses for others.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
 use super::{Caller, Error, Identity, caller::live_roles};
 use crate::{
-    model::ids::{SessionId, UserId},
-    store::sessions::{self, Filter, Swept, WINDOW, Window},
+    model::{
+        audit::{Act, Detail, EventKind, NewEvent, SessionsRevocation},
+        ids::{SessionId, UserId},
+    },
+    store::{
+        audit,
+        sessions::{self, Filter, Swept, WINDOW, Window},
+    },
 };
 
 /// Which sessions are to be swept, and whether they are only counted.
@@ -25,10 +31,13 @@ pub struct SweepOrder {
 }
 
 /// What a sweep does with the sessions that it meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// Ends them.
-    End,
+    End {
+        /// The filter as the audit trail is to have it.
+        filter: String,
+    },
     /// Counts them.
     Count,
 }
@@ -37,9 +46,9 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// How many sessions were met so far.
-    pub met: usize,
+    pub met: u64,
     /// How many were looked at so far.
-    pub examined: usize,
+    pub examined: u64,
     /// Where to go on; `None` when all is done.
     pub rest: Option<SessionId>,
 }
@@ -48,7 +57,8 @@ pub struct Progress {
 /// batch, and stops where it is when it is dropped.
 pub struct Sweep {
     identity: Identity,
-    effect: Effect,
+    /// By which call they end; `None` where they are only counted.
+    act: Option<Act>,
     filter: Filter,
     caller: (UserId, SessionId),
     /// The database's time at the caller's check.
@@ -70,6 +80,7 @@ impl Identity {
     pub async fn sweep_sessions(
         &self,
         caller: &Caller,
+        act: Act,
         order: SweepOrder,
     ) -> Result<Sweep, Error> {
         let mut filter = order.filter;
@@ -80,9 +91,16 @@ impl Identity {
             is_over = user.is_none();
             filter.user_id = user.map(|user| user.id);
         }
+        let act = match order.effect {
+            Effect::End { filter } => {
+                self.tell_of_sweep(&act, filter).await?;
+                Some(act)
+            }
+            Effect::Count => None,
+        };
         Ok(Sweep {
             identity: self.clone(),
-            effect: order.effect,
+            act,
             filter,
             caller: (caller.user_id, caller.session_id),
             began: caller.now(),
@@ -95,6 +113,17 @@ impl Identity {
             is_over,
             pause: Duration::ZERO,
         })
+    }
+
+    async fn tell_of_sweep(&self, act: &Act, filter: String) -> Result<(), Error> {
+        let event = NewEvent {
+            kind: EventKind::SessionsRevoked,
+            user_id: None,
+            session_id: None,
+            detail: Some(Detail::SessionsRevocation(SessionsRevocation { filter })),
+        };
+        let record = async |conn: &mut _| audit::record(conn, act, &event).await;
+        Ok(self.0.pool.run(record).await?)
     }
 }
 
@@ -131,29 +160,25 @@ impl Sweep {
             after: self.progress.rest,
         };
         let pool = &self.identity.0.pool;
-        match self.effect {
-            Effect::Count => {
-                let count = async |conn: &mut _| sessions::count_swept(conn, &window).await;
-                Ok(pool.run(count).await?)
-            }
-            Effect::End => {
-                let sweep = async |conn: &mut _| sessions::sweep(conn, &window).await;
-                let swept = pool.run(sweep).await?;
-                if swept.met > 0 {
-                    self.identity.0.feed.wake();
-                }
-                Ok(swept)
-            }
+        let Some(act) = &self.act else {
+            let count = async |conn: &mut _| sessions::count_swept(conn, &window).await;
+            return Ok(pool.run(count).await?);
+        };
+        let sweep = async |conn: &mut _| sessions::sweep(conn, act, &window).await;
+        let swept = pool.run(sweep).await?;
+        if swept.met > 0 {
+            self.identity.0.feed.wake();
         }
+        Ok(swept)
     }
 
     fn count(&mut self, swept: Swept) {
         self.batches += 1;
-        self.progress.met += swept.met;
-        self.progress.examined += swept.examined;
+        self.progress.met += swept.met as u64;
+        self.progress.examined += swept.examined as u64;
         self.is_over = swept.examined < WINDOW;
         self.progress.rest = swept.last.filter(|_| !self.is_over);
-        if self.is_over && self.effect == Effect::End {
+        if self.is_over && self.act.is_some() {
             let Progress { met, examined, .. } = self.progress;
             tracing::info!(ended = met, examined, "sessions revoked");
         }
@@ -161,7 +186,7 @@ impl Sweep {
 
     /// A sweep may take longer than its caller stays an operator.
     async fn check_caller(&self) -> Result<(), Error> {
-        if self.identity.0.feed.stopped.load(Ordering::Relaxed) {
+        if self.identity.0.feed.is_stopped() {
             return Err(Error::NotReady);
         }
         let (user_id, session_id) = self.caller;

@@ -18,6 +18,20 @@ use super::{Error, sessions::interval, statement::statement};
 /// How many rows a statement looks at, and deletes, at most.
 pub const WINDOW: usize = 1_000;
 
+/// What is purged by windows.
+#[derive(Clone, Copy, Debug)]
+pub enum Table {
+    /// Sessions that expired, or were ended, longer ago than `age`.
+    Sessions {
+        /// How long ago.
+        age: Duration,
+    },
+    /// Password-reset tokens that have expired.
+    PasswordResetTokens,
+    /// What is kept of the sign-ins of users that do not exist any more.
+    SignIns,
+}
+
 /// Where in a primary key a window ended: the parts that it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -76,23 +90,6 @@ statement! {
            (SELECT user_id FROM last), (SELECT id FROM last)"
 }
 
-/// Deletes the sessions of a window that expired, or were ended, more than `age` ago.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn sessions(
-    conn: &mut AsyncPgConnection,
-    after: Place,
-    age: Duration,
-) -> Result<Purged, Error> {
-    let age = interval(age);
-    let row: Row = Sessions(&SessionBinds { after, age })
-        .get_result(conn)
-        .await?;
-    Ok(row.into())
-}
-
 /// Declares a statement that deletes the rows of a table with the key `user_id` which meet a
 /// condition on the table called `t`.
 macro_rules! of_users {
@@ -124,26 +121,25 @@ of_users! {
     SignIns, "user_sign_ins", "NOT EXISTS (SELECT FROM users AS u WHERE u.id = t.user_id)"
 }
 
-/// Deletes the password-reset tokens of a window that have expired.
+/// Deletes what is of no use any more in the window of a table after a place.
 ///
 /// # Errors
 ///
 /// When the database cannot be asked.
-pub async fn password_reset_tokens(
+pub async fn window(
     conn: &mut AsyncPgConnection,
+    table: Table,
     after: Place,
 ) -> Result<Purged, Error> {
-    let row: Row = PasswordResetTokens(&after).get_result(conn).await?;
-    Ok(row.into())
-}
-
-/// Deletes what is kept of the sign-ins of users, in a window, that do not exist any more.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn sign_ins(conn: &mut AsyncPgConnection, after: Place) -> Result<Purged, Error> {
-    let row: Row = SignIns(&after).get_result(conn).await?;
+    let row: Row = match table {
+        Table::Sessions { age } => {
+            let age = interval(age);
+            let binds = SessionBinds { after, age };
+            Sessions(&binds).get_result(conn).await?
+        }
+        Table::PasswordResetTokens => PasswordResetTokens(&after).get_result(conn).await?,
+        Table::SignIns => SignIns(&after).get_result(conn).await?,
+    };
     Ok(row.into())
 }
 

@@ -60,27 +60,6 @@ pub struct GenerationRange {
     pub last: Option<u32>,
 }
 
-impl Filter {
-    /// Whether no condition narrows the sessions down; that they live is none.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        let texts = [
-            &self.device_id,
-            &self.client_id,
-            &self.user_agent_contains,
-            &self.role,
-        ];
-        let times = [self.created, self.last_seen].map(|it| [it.start, it.end]);
-        let generations = [self.generation.first, self.generation.last];
-        self.user_id.is_none()
-            && self.ip_prefix.is_none()
-            && self.online.is_none()
-            && texts.into_iter().all(Option::is_none)
-            && times.iter().flatten().all(Option::is_none)
-            && generations.iter().all(Option::is_none)
-    }
-}
-
 /// The conditions of a [`Filter`] on the table called `s`, each after an ` AND `.
 pub(super) struct Conditions<'a> {
     filter: &'a Filter,

@@ -10,8 +10,12 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{super::Error, Filter, filter::Conditions};
-use crate::model::ids::SessionId;
+use super::{
+    super::{Error, audit::SessionsEnded},
+    Filter,
+    filter::Conditions,
+};
+use crate::model::{audit::Act, ids::SessionId, session::EndReason};
 
 /// How many sessions one statement looks at: so few that it is short, though none is met.
 pub const WINDOW: usize = 1_000;
@@ -44,7 +48,8 @@ pub struct Swept {
 /// array of unknown length for a short one, and looks each up, whatever the filter. It
 /// locks them in the order of the ids, so that no two sweeps wait for each other.
 struct Sweep<'a> {
-    ends: bool,
+    /// What tells of the ends, where sessions end.
+    told: Option<SessionsEnded<'a>>,
     window: Window<'a>,
     conditions: Conditions<'a>,
     after: Uuid,
@@ -63,22 +68,22 @@ impl QueryFragment<Pg> for Sweep<'_> {
             out.push_sql(" AND w.user_id = ");
             out.push_bind_param::<SqlUuid, _>(&user_id.0)?;
         }
-        out.push_sql(" ORDER BY w.id DESC LIMIT 1000), met AS (");
-        out.push_sql(if self.ends {
-            "UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN'"
-        } else {
-            "SELECT s.user_id, s.id FROM sessions AS s"
+        out.push_sql(" ORDER BY w.id DESC LIMIT 1000), ended AS (");
+        out.push_sql(match self.told {
+            Some(_) => "UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN'",
+            None => "SELECT s.user_id, s.id FROM sessions AS s",
         });
         out.push_sql(" WHERE s.id = ANY (ARRAY(SELECT id FROM examined)) AND s.id <> ");
         out.push_bind_param::<SqlUuid, _>(&self.window.spared.0)?;
         out.push_sql(" AND s.created_at <= ");
         out.push_bind_param::<Timestamptz, _>(&self.window.opened_until)?;
         self.conditions.walk_ast(out.reborrow())?;
-        if self.ends {
-            out.push_sql(" RETURNING s.user_id, s.id");
+        if let Some(told) = &self.told {
+            out.push_sql(" RETURNING s.user_id, s.id, true AS lived), told AS (");
+            told.walk_ast(out.reborrow())?;
         }
         out.push_sql(
-            ") SELECT (SELECT count(*) FROM examined), (SELECT count(*) FROM met), \
+            ") SELECT (SELECT count(*) FROM examined), (SELECT count(*) FROM ended), \
              (SELECT id FROM examined ORDER BY id LIMIT 1)",
         );
         Ok(())
@@ -89,13 +94,18 @@ impl Query for Sweep<'_> {
     type SqlType = (Int8, Int8, Nullable<SqlUuid>);
 }
 
-/// Ends the live sessions of a window that are met.
+/// Ends the live sessions of a window that are met, and tells of each.
 ///
 /// # Errors
 ///
 /// When the database cannot be asked; then none of them has ended.
-pub async fn sweep(conn: &mut AsyncPgConnection, window: &Window<'_>) -> Result<Swept, Error> {
-    run(conn, window, true).await
+pub async fn sweep(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    window: &Window<'_>,
+) -> Result<Swept, Error> {
+    let told = SessionsEnded::new(act, EndReason::RevokedByAdmin);
+    run(conn, Some(told), window).await
 }
 
 /// Counts the sessions that [`sweep`] would end.
@@ -107,16 +117,16 @@ pub async fn count_swept(
     conn: &mut AsyncPgConnection,
     window: &Window<'_>,
 ) -> Result<Swept, Error> {
-    run(conn, window, false).await
+    run(conn, None, window).await
 }
 
 async fn run(
     conn: &mut AsyncPgConnection,
+    told: Option<SessionsEnded<'_>>,
     window: &Window<'_>,
-    ends: bool,
 ) -> Result<Swept, Error> {
     let sweep = Sweep {
-        ends,
+        told,
         window: *window,
         conditions: Conditions::new(window.filter),
         // No session has the last of all ids.
