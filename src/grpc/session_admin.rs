@@ -8,9 +8,7 @@ use futures_util::Stream;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{
-    act::act, caller::bearer, convert, deadline::deadline, page::List, parse::Fields,
-};
+use super::{act::act, caller::bearer, convert, deadline::deadline, page::List, parse::Fields};
 use crate::{
     identity::Identity,
     model::ids::SessionId,

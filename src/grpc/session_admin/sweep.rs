@@ -90,9 +90,6 @@ fn told(list: &List, progress: Progress) -> v1::RevokeSessionsResponse {
     v1::RevokeSessionsResponse {
         revoked_session_count: progress.met,
         examined_session_count: progress.examined,
-        cursor: progress
-            .rest
-            .map(|id| list.token(id.0))
-            .unwrap_or_default(),
+        cursor: progress.rest.map(|id| list.token(id.0)).unwrap_or_default(),
     }
 }

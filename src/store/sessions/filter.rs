@@ -99,11 +99,7 @@ impl QueryFragment<Pg> for Conditions<'_> {
         and::<SqlUuid, _>(out, [" AND s.user_id = ", ""], user_id)?;
         and::<Text, _>(out, [" AND s.device_id = ", ""], it.device_id.as_ref())?;
         and::<Text, _>(out, [" AND s.client_id = ", ""], it.client_id.as_ref())?;
-        let within = [
-            " AND (s.ip_address <<= ",
-            " OR s.last_ip_address <<= ",
-            ")",
-        ];
+        let within = [" AND (s.ip_address <<= ", " OR s.last_ip_address <<= ", ")"];
         and_either::<Inet, _>(out, within, it.ip_prefix.as_ref())?;
         let like = [
             " AND (s.user_agent ILIKE ",

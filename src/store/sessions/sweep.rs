@@ -70,7 +70,9 @@ impl QueryFragment<Pg> for Sweep<'_> {
         }
         out.push_sql(" ORDER BY w.id DESC LIMIT 1000), ended AS (");
         out.push_sql(match self.told {
-            Some(_) => "UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN'",
+            Some(_) => {
+                "UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN'"
+            }
             None => "SELECT s.user_id, s.id FROM sessions AS s",
         });
         out.push_sql(" WHERE s.id = ANY (ARRAY(SELECT id FROM examined)) AND s.id <> ");
