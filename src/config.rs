@@ -3,6 +3,7 @@
 mod address;
 mod check;
 mod keys;
+mod operations;
 mod options;
 mod refreshing;
 mod silent;
@@ -10,16 +11,20 @@ mod silent;
 pub use address::ListenAddress;
 pub use check::Error;
 pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, ResealKeys, RotateKeys};
+pub use operations::OperationsOptions;
 pub use options::{
     ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, PasswordOptions,
 };
 pub use refreshing::{RefreshOptions, SupersededAccessTokens};
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::identity::Settings;
+use crate::{identity::Settings, telemetry::TraceOptions};
+
+/// For how long the last traces are sent at the end, unless the drain limit is shorter.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 
 /// A gRPC identity service in which every device has a session of its own.
 ///
@@ -52,6 +57,27 @@ impl Cli {
             _ => "info",
         };
         self.log.as_deref().unwrap_or(default)
+    }
+
+    /// Which calls to trace, and where to send the traces; `None` for nowhere.
+    ///
+    /// # Errors
+    ///
+    /// When OpenTelemetry's own variable for it makes no sense.
+    pub fn traces(&self) -> Result<Option<TraceOptions>, String> {
+        match &self.command {
+            Command::Serve(serve) => serve.operations.traces(),
+            _ => Ok(None),
+        }
+    }
+
+    /// For how long the last traces may be sent at the end.
+    #[must_use]
+    pub fn trace_limit(&self) -> Duration {
+        match &self.command {
+            Command::Serve(serve) => LAST_TRACES.min(*serve.listen.drain_limit),
+            _ => LAST_TRACES,
+        }
     }
 }
 
@@ -102,6 +128,10 @@ pub struct Serve {
     /// Passwords.
     #[command(flatten)]
     pub password: PasswordOptions,
+
+    /// Metrics, probes and traces.
+    #[command(flatten)]
+    pub operations: OperationsOptions,
 }
 
 /// How many statements one transaction has at most, and some to spare: together they take

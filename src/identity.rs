@@ -9,6 +9,7 @@ mod incident;
 mod introspect;
 mod master_key;
 mod master_keys;
+mod measures;
 pub mod password;
 mod purge;
 mod refresh;
@@ -38,6 +39,7 @@ pub use sweep::{Effect, Progress, Sweep, SweepOrder};
 pub use users::{NewUser, create_user};
 
 use crate::{
+    metrics::Metrics,
     model::{
         ids::{SessionId, UserId},
         jwk::Jwk,
@@ -105,6 +107,7 @@ struct Parts {
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    metrics: Metrics,
 }
 
 /// A session and the tokens of its present generation.
@@ -121,7 +124,7 @@ pub struct Granted {
 }
 
 impl Identity {
-    /// The service over a pool. It answers [`Error::NotReady`] to what makes or takes an
+    /// The service over a pool and a hasher, which then count in `metrics`. It answers [`Error::NotReady`] to what makes or takes an
     /// access token until [`Identity::load_signing_keys`] has succeeded.
     #[must_use]
     pub fn new(
@@ -129,15 +132,20 @@ impl Identity {
         pool: Pool,
         hasher: PasswordHasher,
         master_keys: &MasterKeys,
+        metrics: Metrics,
     ) -> Self {
+        let pool = pool.measured(metrics.pool().clone());
+        let keys = metrics.keys().clone();
+        let signing_keys = SigningKeys::new(pool.clone(), master_keys, settings.signing_keys);
         Self(Arc::new(Parts {
-            signing_keys: SigningKeys::new(pool.clone(), master_keys, settings.signing_keys),
+            signing_keys: signing_keys.measured(keys),
             mac_keys: master_keys.mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
             settings,
             pool,
-            hasher,
+            hasher: hasher.measured(metrics.hashing().clone()),
+            metrics,
         }))
     }
 
@@ -214,6 +222,12 @@ impl Identity {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// The connections to the database.

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{Error, Identity};
 use crate::{
     error_chain,
+    metrics::PurgedTable,
     model::session::Superseded,
     store::{
         purge::{self, Place, Table},
@@ -47,8 +48,15 @@ impl Identity {
         // For as long as the feed tells of them, to verifiers whose clocks differ.
         let age = self.revocation_retention();
         let purge = async |conn: &mut _| sessions::purge_superseded(conn, age).await;
-        while self.0.pool.run(purge).await? == PURGE_BATCH {}
-        Ok(())
+        let metrics = self.0.metrics.purge();
+        loop {
+            let purged = self.0.pool.run(purge).await?;
+            metrics.removed(PurgedTable::SupersededTokens, purged);
+            if purged < PURGE_BATCH {
+                metrics.succeeded(PurgedTable::SupersededTokens);
+                return Ok(());
+            }
+        }
     }
 
     /// Goes through the tables for ever, a window at a time with a pause after each, and
@@ -77,6 +85,9 @@ impl Identity {
         let age = self.0.settings.signing_keys.renewal.max(age);
         let keys = async |conn: &mut _| purge::signing_keys(conn, age).await;
         let signing_keys = self.0.pool.run(keys).await?;
+        let metrics = self.0.metrics.purge();
+        metrics.removed(PurgedTable::SigningKeys, signing_keys);
+        metrics.succeeded(PurgedTable::SigningKeys);
         tracing::info!(
             sessions,
             password_reset_tokens,
@@ -91,11 +102,18 @@ impl Identity {
     /// Goes through a table and says how many rows were deleted.
     async fn purge_table(&self, table: Table) -> Result<usize, Error> {
         let (mut count, mut next) = (0, Some(Place::default()));
+        let metrics = self.0.metrics.purge();
+        let label = match table {
+            Table::Sessions { .. } => PurgedTable::Sessions,
+            Table::PasswordResetTokens => PurgedTable::PasswordResets,
+            Table::SignIns => PurgedTable::SignIns,
+        };
         while let Some(after) = next {
             let started = Instant::now();
             let window = async |conn: &mut _| purge::window(conn, table, after).await;
             let purged = self.0.pool.run(window).await?;
             count += purged.count;
+            metrics.removed(label, purged.count);
             next = purged.next;
             if purged.count > 0 {
                 tracing::debug!(?table, count = purged.count, "purged a window");
@@ -104,6 +122,7 @@ impl Identity {
                 sleep((started.elapsed() * PAUSE).max(MIN_PAUSE)).await;
             }
         }
+        metrics.succeeded(label);
         Ok(count)
     }
 

@@ -6,6 +6,7 @@
 
 mod emergency;
 mod keyring;
+mod measures;
 mod pair;
 mod reseal;
 
@@ -20,6 +21,7 @@ pub use reseal::{Resealed, reseal_signing_keys};
 use super::{Error, MasterKeys, master_keys::SealKeys};
 use crate::{
     error_chain,
+    metrics::KeyMetrics,
     model::signing_key::{Policy, SigningKey, Step, plan, remaining_lead},
     store::{
         self, Pool,
@@ -46,6 +48,7 @@ pub struct SigningKeys {
     /// reading never replaces a newer one.
     loading: Mutex<()>,
     wake: Notify,
+    metrics: KeyMetrics,
 }
 
 impl SigningKeys {
@@ -59,7 +62,13 @@ impl SigningKeys {
             ring: ArcSwapOption::empty(),
             loading: Mutex::new(()),
             wake: Notify::new(),
+            metrics: KeyMetrics::default(),
         }
+    }
+
+    /// The keys, whose ages are told to `metrics` from now on.
+    pub(super) fn measured(self, metrics: KeyMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The keys, once they were loaded.
@@ -211,6 +220,7 @@ impl SigningKeys {
         let renewal = self.policy.renewal;
         let find = async |conn: &mut _| signing_keys::find_former(conn, renewal).await;
         let former = self.pool.run(find).await?;
+        self.measure(&published);
         match self.open_all(&published, &former) {
             Ok(Some(ring)) => self.ring.store(Some(Arc::new(ring))),
             Ok(None) => {}

@@ -7,6 +7,7 @@ use crate::{
         login::Login,
         password::{Password, PasswordHash, Weakness},
         role::Roles,
+        session::EndReason,
         user::User,
     },
     store::{
@@ -121,7 +122,7 @@ impl Identity {
         let update = async |conn: &mut _| sign_out::update_user(conn, change).await;
         let updated = self.0.pool.run(update).await?;
         let (user, ended) = updated.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::UserDisabled, ended);
         tracing::info!(user_id = %user.id, ended, "user updated");
         Ok((user, ended))
     }
@@ -138,7 +139,7 @@ impl Identity {
         let set = async |conn: &mut _| sign_out::set_password(conn, id, &password_hash).await;
         let ended = self.0.pool.run(set).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::PasswordChanged, ended);
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
     }
@@ -175,7 +176,7 @@ impl Identity {
             };
             // None: the hash was replaced meanwhile, by another password or an upgrade.
             if let Some(ended) = self.0.pool.run(change).await? {
-                self.0.feed.wake();
+                self.ended(EndReason::PasswordChanged, ended);
                 tracing::info!(user_id = %id, ended, "password changed");
                 return Ok(ended);
             }
@@ -192,7 +193,7 @@ impl Identity {
         let delete = async |conn: &mut _| sign_out::delete_user(conn, id).await;
         let ended = self.0.pool.run(delete).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::UserDeleted, ended);
         tracing::info!(user_id = %id, ended, "user deleted");
         Ok(ended)
     }

@@ -27,6 +27,7 @@ mod layering;
 mod logs;
 mod lost_commits;
 mod my_sessions;
+mod operations;
 mod passwords;
 mod reflection;
 mod refresh;
