@@ -29,6 +29,7 @@ mod lost_commits;
 mod my_sessions;
 mod operations;
 mod passwords;
+mod purge;
 mod reflection;
 mod refresh;
 mod refresh_limit;
