@@ -165,7 +165,9 @@ async fn expired_reset_tokens_and_what_deleted_users_left_go_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_keys_go_when_no_session_can_have_idled_for_as_long() {
-    let it = Harness::start().await;
+    // Otherwise the first server purges by a shorter lifetime.
+    let options = ["--session-idle-lifetime", "45days"];
+    let it = Harness::with(&options).await;
     it.sql(
         "INSERT INTO signing_keys (kid, algorithm, public_key, sealed_private, state, created_at, \
            expires_at, dropped) \
@@ -175,7 +177,7 @@ async fn signing_keys_go_when_no_session_can_have_idled_for_as_long() {
     )
     .await;
     let gone = "SELECT count(*) FROM signing_keys WHERE state = 'gone'";
-    let _usual = Replica::start(&it.database, &["--session-idle-lifetime", "45days"]).await;
+    let _purging = Replica::start(&it.database, &options).await;
     it.database.wait_for(gone, 1).await;
     let kept = "SELECT kid FROM signing_keys WHERE state = 'gone'";
     assert_eq!(it.scalar::<String>(kept).await, "kept");
