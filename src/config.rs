@@ -201,6 +201,8 @@ impl Serve {
             access_token_lifetime: *identity.access_tokens.access_token_lifetime,
             session_idle_lifetime: *identity.session_idle_lifetime,
             session_absolute_lifetime: *identity.session_absolute_lifetime,
+            session_retention: *identity.session_retention,
+            session_stats_interval: *identity.session_stats_interval,
             replay_window: *identity.replay_window,
             replay_leeway: *identity.replay_leeway,
             refresh_min_interval: identity.refreshing.min_interval(),

@@ -19,9 +19,11 @@ mod purge;
 mod refresh;
 mod renew;
 mod revocations;
+mod session_stats;
 mod sessions;
 mod sign_in;
 mod signing_keys;
+mod sweep;
 mod users;
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
@@ -39,6 +41,7 @@ pub use renew::Renew;
 pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
 pub use signing_keys::{Resealed, SigningKeys};
+pub use sweep::{Effect, Progress, Sweep, SweepOrder};
 pub use users::{NewUser, create_first_operator};
 
 use crate::{
@@ -74,6 +77,10 @@ pub struct Settings {
     pub session_idle_lifetime: Duration,
     /// How long a session lives at most.
     pub session_absolute_lifetime: Duration,
+    /// For how long a session's row is kept after its end.
+    pub session_retention: Duration,
+    /// How often sessions are counted.
+    pub session_stats_interval: Duration,
     /// For how long a refresh with a `request_id` can be repeated.
     pub replay_window: Duration,
     /// For how long a refresh without one can be repeated.

@@ -47,6 +47,7 @@ pub enum Error {
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -111,6 +112,7 @@ impl Serve {
             "no longer than --replay-window",
         )?;
         self.validate_refreshes()?;
+        self.validate_upkeep()?;
         require(
             *identity.recent_sign_in <= absolute,
             "--recent-sign-in",
@@ -139,6 +141,26 @@ impl Serve {
                 || identity.refreshing.superseded_access_tokens == SupersededAccessTokens::Allow,
             "--superseded-overlap",
             "no longer than --access-token-lifetime",
+        )
+    }
+
+    fn validate_upkeep(&self) -> Result<(), Error> {
+        let identity = &self.identity;
+        // The revocation feed reads the rows of sessions that ended for as long as that.
+        require(
+            (HOUR..=10 * YEAR).contains(&*identity.session_retention),
+            "--session-retention",
+            "1h to 10years",
+        )?;
+        require(
+            *identity.access_tokens.access_token_lifetime <= *identity.session_retention,
+            "--session-retention",
+            "no shorter than --access-token-lifetime",
+        )?;
+        require(
+            (10 * SECOND..=DAY).contains(&*identity.session_stats_interval),
+            "--session-stats-interval",
+            "10s to 1day",
         )
     }
 

@@ -30,6 +30,7 @@ mod my_sessions;
 mod operations;
 mod password_resets;
 mod passwords;
+mod purge;
 mod reflection;
 mod refresh;
 mod refresh_limit;
