@@ -1,19 +1,23 @@
 //! The command line; every option is an environment variable as well.
 
 mod address;
+mod callers;
 mod check;
 mod keys;
 mod options;
 mod refreshing;
 mod silent;
+mod tls;
 
 pub use address::ListenAddress;
+pub use callers::{AuthCallers, CallerOptions};
 pub use check::Error;
 pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, ResealKeys, RotateKeys};
 pub use options::{
     ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, PasswordOptions,
 };
 pub use refreshing::{RefreshOptions, SupersededAccessTokens};
+pub use tls::{TlsClientAuth, TlsFiles, TlsOptions};
 
 use std::path::PathBuf;
 
@@ -94,6 +98,14 @@ pub struct Serve {
     /// The listener.
     #[command(flatten)]
     pub listen: ListenOptions,
+
+    /// TLS on the listener.
+    #[command(flatten)]
+    pub tls: TlsOptions,
+
+    /// Who may call `Auth`.
+    #[command(flatten)]
+    pub callers: CallerOptions,
 
     /// Tokens, sessions and users.
     #[command(flatten)]

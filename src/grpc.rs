@@ -1,7 +1,7 @@
 //! The wire: parse a request, call a flow, make the reply. One file a service.
 
 mod auth;
-mod caller;
+pub mod caller;
 mod convert;
 mod key_admin;
 mod new_user;

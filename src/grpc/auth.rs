@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    caller::bearer,
+    caller::{auth_caller, bearer},
     convert,
     new_user::NewUserFields,
     page::List,
@@ -55,7 +55,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::AuthenticateRequest>,
     ) -> Result<Response<v1::AuthenticateResponse>, Status> {
-        let peer = peer(&request);
+        let (caller, peer) = (auth_caller(&request), peer(&request));
         let request = request.into_inner();
         let mut fields = Fields::default();
         let login = fields.lookup_login("login", &request.login);
@@ -70,6 +70,7 @@ impl Auth for AuthService {
                 device: device?,
                 token_mode: token_mode?,
                 binding,
+                caller,
             })
         })?;
         let granted = self.identity.sign_in(sign_in).await?;
@@ -87,7 +88,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::RefreshRequest>,
     ) -> Result<Response<v1::RefreshResponse>, Status> {
-        let peer = peer(&request);
+        let (caller, peer) = (auth_caller(&request), peer(&request));
         let request = request.into_inner();
         let mut fields = Fields::default();
         let refresh_token = fields.refresh_token(request.refresh_token);
@@ -105,6 +106,7 @@ impl Auth for AuthService {
                 origin,
             })
         })?;
+        self.identity.admit(caller, &refresh.refresh_token).await?;
         let granted = self.identity.refresh(refresh).await?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::RefreshResponse {
@@ -147,9 +149,11 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::LogoutRequest>,
     ) -> Result<Response<v1::LogoutResponse>, Status> {
+        let caller = auth_caller(&request);
         let mut fields = Fields::default();
         let refresh_token = fields.refresh_token(request.into_inner().refresh_token);
         let refresh_token = fields.finish(|| Some(refresh_token))?;
+        self.identity.admit(caller, &refresh_token).await?;
         self.identity.log_out(&refresh_token).await?;
         Ok(Response::new(v1::LogoutResponse {}))
     }
