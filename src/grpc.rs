@@ -1,5 +1,6 @@
 //! The wire: parse a request, call a flow, make the reply. One file a service.
 
+mod act;
 mod auth;
 pub mod caller;
 mod convert;

@@ -10,6 +10,7 @@ mod introspect;
 mod known;
 mod master_key;
 mod master_keys;
+mod measures;
 pub mod password;
 mod purge;
 mod refresh;
@@ -33,10 +34,11 @@ pub use refresh::Refresh;
 pub use renew::Renew;
 pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
-pub use signing_keys::{Resealed, SigningKeys, list_signing_keys, reseal_signing_keys};
-pub use users::{NewUser, create_user};
+pub use signing_keys::{Resealed, SigningKeys};
+pub use users::{NewUser, create_first_operator};
 
 use crate::{
+    metrics::Metrics,
     model::{
         ids::{SessionId, UserId},
         jwk::Jwk,
@@ -100,6 +102,7 @@ struct Parts {
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    metrics: Metrics,
 }
 
 /// A session and the tokens of its present generation.
@@ -116,7 +119,7 @@ pub struct Granted {
 }
 
 impl Identity {
-    /// The service over a pool. It answers [`Error::NotReady`] to what makes or takes an
+    /// The service over a pool and a hasher, which then count in `metrics`. It answers [`Error::NotReady`] to what makes or takes an
     /// access token until [`Identity::load_signing_keys`] has succeeded.
     #[must_use]
     pub fn new(
@@ -124,15 +127,20 @@ impl Identity {
         pool: Pool,
         hasher: PasswordHasher,
         master_keys: &MasterKeys,
+        metrics: Metrics,
     ) -> Self {
+        let pool = pool.measured(metrics.pool().clone());
+        let keys = metrics.keys().clone();
+        let signing_keys = SigningKeys::new(pool.clone(), master_keys, settings.signing_keys);
         Self(Arc::new(Parts {
-            signing_keys: SigningKeys::new(pool.clone(), master_keys, settings.signing_keys),
+            signing_keys: signing_keys.measured(keys),
             mac_keys: master_keys.mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
             settings,
             pool,
-            hasher,
+            hasher: hasher.measured(metrics.hashing().clone()),
+            metrics,
         }))
     }
 
@@ -179,7 +187,7 @@ impl Identity {
     ///
     /// When the database cannot be asked.
     pub async fn list_signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
-        list_signing_keys(&self.0.pool).await
+        self.0.signing_keys.list().await
     }
 
     /// Lets the next key sign from now on, and answers it.
@@ -205,10 +213,28 @@ impl Identity {
         Ok(rotated)
     }
 
+    /// Seals every signing key under the first master key.
+    ///
+    /// # Errors
+    ///
+    /// When no master key opens one of them, or the database cannot be asked. Keys that were
+    /// resealed before that stay so.
+    pub async fn reseal_signing_keys(&self) -> Result<Resealed, Error> {
+        let done = self.0.signing_keys.reseal().await?;
+        tracing::info!(resealed = done.resealed, "signing keys resealed");
+        Ok(done)
+    }
+
     /// What the flows hold to.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// The connections to the database.

@@ -4,6 +4,8 @@
 
 pub mod access_token;
 #[cfg(feature = "server")]
+pub mod audit;
+#[cfg(feature = "server")]
 pub mod binding;
 pub mod ids;
 pub mod jwk;

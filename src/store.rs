@@ -4,6 +4,7 @@
 //! of the model. Every UPDATE that changes a state carries the state it expects and
 //! says how many rows it met.
 
+pub mod audit;
 mod connect;
 mod conninfo;
 mod database;

@@ -3,7 +3,7 @@
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{caller::bearer, convert, page::List, parse::Fields};
+use super::{act::act, caller::bearer, convert, page::List, parse::Fields};
 use crate::{
     identity::Identity,
     model::ids::SessionId,
@@ -84,13 +84,15 @@ impl SessionAdmin for SessionAdminService {
         &self,
         request: Request<v1::RevokeSessionRequest>,
     ) -> Result<Response<v1::RevokeSessionResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let id = fields.session_id("session_id", &request.session_id);
         let id = fields.finish(|| id)?;
-        self.identity.admin(token).await?;
-        let session = self.identity.revoke_session(id).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let session = self.identity.revoke_session(&act, id).await?;
         Ok(Response::new(v1::RevokeSessionResponse {
             session: Some(convert::session(session)),
         }))

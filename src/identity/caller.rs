@@ -6,6 +6,7 @@ use super::{Error, Identity, Settings, tell_log};
 use crate::{
     model::{
         access_token::{self, Claims, VerifyingKey},
+        audit::Actor,
         ids::{SessionId, UserId},
         role::Roles,
         session::{EndReason, State, Superseded},
@@ -95,6 +96,15 @@ impl Identity {
 }
 
 impl Caller {
+    /// The caller as the one who does something to others.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Operator {
+            user_id: self.user_id,
+            session_id: self.session_id,
+        }
+    }
+
     /// The database's time at the check.
     pub(super) fn now(&self) -> OffsetDateTime {
         self.now

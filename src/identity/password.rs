@@ -10,7 +10,10 @@ use argon2::Params;
 pub use self::options::{HashingOptions, HashingOptionsError};
 pub use self::pool::Admission;
 use self::{argon2id::StoredHash, pool::Pool};
-use crate::model::password::{Password, PasswordHash, PasswordPolicy, Weakness};
+use crate::{
+    metrics::HashingMetrics,
+    model::password::{Password, PasswordHash, PasswordPolicy, Weakness},
+};
 
 /// Hashes and verifies passwords. One for the whole server, shared by reference.
 #[derive(Debug)]
@@ -46,6 +49,18 @@ impl PasswordHasher {
             live,
             pool,
         })
+    }
+
+    /// The hasher, which counts what it does in `metrics` from now on.
+    #[must_use]
+    pub fn measured(self, metrics: HashingMetrics) -> Self {
+        let pool = self.pool.measured(metrics);
+        Self { pool, ..self }
+    }
+
+    /// Takes down how many hashes run and wait at this moment.
+    pub fn sample(&self) {
+        self.pool.sample();
     }
 
     /// Checks a new password by [`PasswordPolicy::check`], under the same bound as hashing

@@ -3,6 +3,7 @@
 use super::{Caller, Error, Identity, tell_log};
 use crate::{
     model::{
+        audit::Act,
         ids::{SessionId, UserId},
         refresh_token::RefreshToken,
         session::EndReason,
@@ -31,7 +32,7 @@ impl Identity {
             sessions::revoke_of_user(conn, user_id, session_id, EndReason::LoggedOut).await
         };
         if self.0.pool.run(revoke).await? {
-            self.0.feed.wake();
+            self.ended(EndReason::LoggedOut, 1);
             tracing::info!(%user_id, %session_id, "logged out");
         }
         Ok(())
@@ -89,13 +90,13 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::SessionNotFound`], or when the database cannot be asked.
-    pub async fn revoke_session(&self, id: SessionId) -> Result<SeenSession, Error> {
-        let revoke =
-            async |conn: &mut _| sessions::revoke(conn, id, EndReason::RevokedByAdmin).await;
+    pub async fn revoke_session(&self, act: &Act, id: SessionId) -> Result<SeenSession, Error> {
+        let reason = EndReason::RevokedByAdmin;
+        let revoke = async |conn: &mut _| sessions::revoke(conn, act, id, reason).await;
         match self.0.pool.run(revoke).await? {
             Some(ended) => {
                 let user_id = ended.session.user_id;
-                self.0.feed.wake();
+                self.ended(EndReason::RevokedByAdmin, 1);
                 tracing::info!(session_id = %id, %user_id, "session revoked");
                 Ok(ended)
             }
@@ -122,7 +123,7 @@ impl Identity {
             sessions::revoke_of_user(conn, user_id, id, EndReason::RevokedByUser).await
         };
         if self.0.pool.run(revoke).await? {
-            self.0.feed.wake();
+            self.ended(EndReason::RevokedByUser, 1);
             tracing::info!(session_id = %id, %user_id, "session revoked by its user");
         }
         let standing = self.find_standing(user_id, id).await?;
@@ -143,7 +144,7 @@ impl Identity {
         let sign_out = async |conn: &mut _| sign_out::sign_out(conn, id, kept).await;
         let ended = self.0.pool.run(sign_out).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::RevokedByAdmin, ended);
         tracing::info!(user_id = %id, ended, "sessions revoked");
         Ok(ended)
     }

@@ -58,6 +58,10 @@ impl Identity {
     /// [`Error::InvalidCredentials`], [`Error::CallerNotAllowed`] instead to a caller who is
     /// not known, or when the password cannot be hashed or the database cannot be asked.
     pub async fn sign_in(&self, request: SignIn) -> Result<Granted, Error> {
+        self.count_sign_in(self.sign_in_uncounted(request).await)
+    }
+
+    async fn sign_in_uncounted(&self, request: SignIn) -> Result<Granted, Error> {
         // Before anything is written, so that no session is opened without its token.
         self.0.signing_keys.ring()?;
         for _ in 0..ATTEMPTS {

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::session::Origin;
 
@@ -40,7 +41,8 @@ impl Binding {
 }
 
 /// What happens to a refresh that breaks a session's binding. Each leaves an audit event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reaction {
     /// It succeeds.
     Note,

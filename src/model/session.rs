@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 };
 
 /// What a client said about the device it signed in on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// The client's own stable id of the installation.
     pub device_id: Option<String>,
@@ -24,7 +25,7 @@ pub struct Device {
 }
 
 /// From where a call came, as the calling service saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The user agent with its control characters escaped; may be empty.
     pub user_agent: String,
@@ -140,7 +141,8 @@ pub enum Superseded {
 macro_rules! end_reasons {
     ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
         /// Why a session was ended before it expired.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
         pub enum EndReason {
             $($(#[$doc])* $name),+
         }

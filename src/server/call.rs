@@ -1,5 +1,7 @@
 //! What surrounds every call: its id, its span, its deadline, its line in the log.
 
+mod measured;
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -13,24 +15,33 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
-use tracing::{Instrument, field};
+use tracing::{Instrument, Span, field};
 
 use super::{MAX_MESSAGE, health::Readiness};
-use crate::grpc::{request_id, status};
+use crate::{
+    grpc::{request_id, status},
+    metrics::CallMetrics,
+    telemetry,
+};
 
 /// The packages whose services wait for the database.
 const PACKAGE: &str = "/rollcall.";
 
 /// Wraps every service in a [`Call`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct CallLayer {
     readiness: Readiness,
     timeout: Duration,
+    metrics: CallMetrics,
 }
 
 impl CallLayer {
-    pub(super) fn new(readiness: Readiness, timeout: Duration) -> Self {
-        Self { readiness, timeout }
+    pub(super) fn new(readiness: Readiness, timeout: Duration, metrics: CallMetrics) -> Self {
+        Self {
+            readiness,
+            timeout,
+            metrics,
+        }
     }
 }
 
@@ -46,7 +57,7 @@ impl<S> Layer<S> for CallLayer {
 }
 
 /// A service with what surrounds each of its calls.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Call<S> {
     inner: S,
     layer: CallLayer,
@@ -69,6 +80,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let method = request.uri().path().to_owned();
+        let measured = self.layer.metrics.begin(&method);
         // At the level that every filter lets through: a warning needs the id most.
         let span = tracing::error_span!(
             "call",
@@ -76,7 +88,10 @@ where
             method,
             user_id = field::Empty,
             session_id = field::Empty,
+            trace_id = field::Empty,
         );
+        let known = self.layer.metrics.known(&method);
+        telemetry::continue_trace(&span, request.headers(), known);
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
@@ -87,8 +102,10 @@ where
             if let Ok(header) = header {
                 response.headers_mut().insert(request_id::HEADER, header);
             }
-            log(&method, &response, started.elapsed());
-            Ok(response)
+            let code = code(&response);
+            log(&method, code, started.elapsed());
+            telemetry::end_trace(&Span::current(), code);
+            Ok(measured::end(measured, code, response))
         };
         Box::pin(request_id::CURRENT.scope(id, call).instrument(span))
     }
@@ -165,13 +182,18 @@ fn parse_timeout(text: &str) -> Option<Duration> {
     }
 }
 
-/// The code of a reply that ended with its headers; a stream that goes on is OK so far.
-fn code(headers: &HeaderMap) -> Code {
-    Status::from_header_map(headers).map_or(Code::Ok, |status| status.code())
+/// The code of a reply that ended with its headers; a stream that goes on is OK so far. What
+/// was refused before gRPC has none.
+fn code(response: &Response<Body>) -> Code {
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    match Status::from_header_map(response.headers()) {
+        Some(status) => status.code(),
+        None if refused => Code::Unknown,
+        None => Code::Ok,
+    }
 }
 
-fn log(method: &str, response: &Response<Body>, elapsed: Duration) {
-    let code = code(response.headers());
+fn log(method: &str, code: Code, elapsed: Duration) {
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     if method.starts_with(PACKAGE) {
         tracing::info!(?code, micros, "call ended");

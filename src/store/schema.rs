@@ -51,6 +51,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_events (user_id, id) {
+        user_id -> Uuid,
+        id -> Uuid,
+        session_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        kind -> Text,
+        detail -> Jsonb,
+        actor_id -> Nullable<Uuid>,
+        actor_session_id -> Nullable<Uuid>,
+        request_id -> Text,
+        ip_address -> Nullable<Inet>,
+    }
+}
+
+diesel::table! {
     signing_keys (kid) {
         kid -> Text,
         algorithm -> Text,

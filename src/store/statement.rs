@@ -2,7 +2,8 @@
 //! prepared once per connection all the same.
 
 /// Declares a statement with a static query id, made of pieces: `"text"`,
-/// `{CONSTANT}`, and `[SqlType: place]` for the next parameter.
+/// `{CONSTANT}`, `[SqlType: place]` for the next parameter, and `(fragment)` for a piece that
+/// other statements have as well, whose text is always the same.
 ///
 /// `statement!(Name(&Input) -> SqlTypes = |input| "text ", [SqlType: input.field], " text")`
 macro_rules! statement {
@@ -35,6 +36,9 @@ macro_rules! statement {
 macro_rules! push_piece {
     ($out:ident, [$sql_type:ty: $bind:expr]) => {
         $out.push_bind_param::<$sql_type, _>(&$bind)?
+    };
+    ($out:ident, ($fragment:expr)) => {
+        diesel::query_builder::QueryFragment::walk_ast(&$fragment, $out.reborrow())?
     };
     ($out:ident, {$text:expr}) => {
         $out.push_sql($text)

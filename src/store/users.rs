@@ -7,7 +7,10 @@ pub use write::{
     Change, NewUser, create, delete, expire_sessions, lock, replace_password, set_password, update,
 };
 
-use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl};
+use diesel::{
+    ExpressionMethods, JoinOnDsl, OptionalExtension, PgArrayExpressionMethods, QueryDsl,
+    dsl::{exists, select},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use row::UserRow;
 use uuid::Uuid;
@@ -16,7 +19,12 @@ use super::{
     Error, Page,
     schema::{user_logins, users},
 };
-use crate::model::{ids::UserId, password::PasswordHash, role::Roles, user::User};
+use crate::model::{
+    ids::UserId,
+    password::PasswordHash,
+    role::{ADMIN, Roles},
+    user::User,
+};
 
 /// What a sign-in checks.
 #[derive(Debug)]
@@ -110,6 +118,18 @@ pub async fn find_by_login(
         .await
         .optional()?;
     Ok(row.map(User::from))
+}
+
+/// Whether there is an operator who is not disabled. It may look at every user.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn has_operator(conn: &mut AsyncPgConnection) -> Result<bool, Error> {
+    let operators = users::table
+        .filter(users::disabled_at.is_null())
+        .filter(users::roles.contains(vec![ADMIN]));
+    Ok(select(exists(operators)).get_result(conn).await?)
 }
 
 /// One page of users, newest first.

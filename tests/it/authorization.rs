@@ -23,7 +23,7 @@ const CALLERS: [&str; 7] = [
 
 /// What each caller is told, in the order of [`CALLERS`]; `answer` says what the
 /// words stand for.
-const MATRIX: [(&str, [&str; 7]); 23] = [
+const MATRIX: [(&str, [&str; 7]); 24] = [
     ("Auth/Register", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
     (
         "Auth/Authenticate",
@@ -50,6 +50,7 @@ const MATRIX: [(&str, [&str; 7]); 23] = [
     ),
     ("KeyAdmin/ListSigningKeys", ADMINS_ONLY),
     ("KeyAdmin/RotateSigningKey", ADMINS_ONLY),
+    ("KeyAdmin/ResealSigningKeys", ADMINS_ONLY),
     ("SessionAdmin/ListSessions", ADMINS_ONLY),
     ("SessionAdmin/GetSession", ADMINS_ONLY),
     ("SessionAdmin/RevokeSession", ADMINS_ONLY),

@@ -12,7 +12,7 @@ mod raw;
 mod requests;
 mod wire;
 
-use std::{ops::Deref, sync::LazyLock, time::Duration};
+use std::{net::SocketAddr, ops::Deref, sync::LazyLock, time::Duration};
 
 use clap::Parser;
 use rollcall::{
@@ -135,6 +135,8 @@ pub struct Replica {
     pub identity: Identity,
     pub address: String,
     pub channel: Channel,
+    /// Where its operations port is, if it has one.
+    pub operations: Option<SocketAddr>,
     hashing: HashingOptions,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<Result<(), rollcall::server::Error>>>,
@@ -165,6 +167,7 @@ impl Replica {
             panic!("the tests listen on TCP");
         };
         let identity = server.identity().clone();
+        let operations = server.operations_address();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
@@ -174,10 +177,16 @@ impl Replica {
             identity,
             channel: lifecycle::connect(endpoint(&address)).await,
             address,
+            operations,
             hashing,
             stop: Some(stop),
             running: Some(running),
         }
+    }
+
+    /// The address of its operations port, which it has.
+    pub fn operations(&self) -> SocketAddr {
+        self.operations.expect("started with --operations-listen")
     }
 
     pub fn auth(&self) -> AuthClient<Channel> {

@@ -8,6 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests name things by the time")]
 
 mod access_tokens;
+mod audit;
 mod authorization;
 mod bad_input;
 mod bindings;
@@ -26,12 +27,14 @@ mod layering;
 mod logs;
 mod lost_commits;
 mod my_sessions;
+mod operations;
 mod passwords;
 mod reflection;
 mod refresh;
 mod refresh_limit;
 mod renew;
 mod revoked;
+mod rolling;
 mod secrets;
 mod session_admin;
 mod sessions;

@@ -298,8 +298,7 @@ async fn no_password_token_or_key_is_in_a_log_an_error_or_the_log_of_postgres() 
     };
 
     call_auth(&mut it).await;
-    let mut create =
-        process::rollcall(&["user", "create", "operator", "--admin", "--log", "trace"]);
+    let mut create = process::rollcall(&["users", "create-first", "operator", "--log", "trace"]);
     create.env("DATABASE_URL", &url);
     let created = process::run(create, "").await;
     assert!(created.status.success(), "{created:?}");
@@ -317,7 +316,7 @@ async fn no_password_token_or_key_is_in_a_log_an_error_or_the_log_of_postgres() 
     let written = [
         ("the log", log.join("\n")),
         (
-            "the log of user create",
+            "the log of users create-first",
             String::from_utf8_lossy(&created.stderr).into_owned(),
         ),
         ("Postgres's log", cluster.log()),

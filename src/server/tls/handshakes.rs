@@ -4,6 +4,7 @@ use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration}
 
 use futures_util::stream::{self, Stream};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
     time::timeout,
@@ -19,6 +20,9 @@ use crate::server::{
 /// How many handshakes are under way at most; for one more the oldest is given up. An
 /// honest one takes milliseconds, so that those who are slow on purpose push out each other.
 const MAX_HANDSHAKES: usize = 1024;
+
+/// How long a peer whose handshake failed has to read why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The connections of a listener whose handshake has succeeded within `limit`, each of
 /// which may then be silent for as long. A failure never ends the stream.
@@ -97,21 +101,81 @@ impl Handshakes {
     }
 }
 
+/// Lets the peer read the alert that says why: to close a connection on which more has come
+/// would throw it away.
+async fn say_goodbye(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
 async fn shake_hand(
     acceptor: TlsAcceptor,
     stream: TcpStream,
     limit: Duration,
 ) -> Option<TlsStream<TcpStream>> {
     let peer: Option<SocketAddr> = stream.peer_addr().ok();
-    match timeout(limit, acceptor.accept(stream)).await {
+    match timeout(limit, acceptor.accept(stream).into_fallible()).await {
         Ok(Ok(stream)) => Some(stream),
-        Ok(Err(error)) => {
+        Ok(Err((error, stream))) => {
             tracing::debug!(?peer, %error, "a TLS handshake failed");
+            let _ = timeout(LINGER, say_goodbye(stream)).await;
             None
         }
         Err(_) => {
             tracing::debug!(?peer, "a TLS handshake took too long");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TlsFiles;
+
+    fn tls() -> Tls {
+        let name = format!("rollcall-handshakes-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let pair = rcgen::generate_simple_self_signed(Vec::new()).unwrap();
+        let files = TlsFiles {
+            certificate: folder.join("certificate"),
+            key: folder.join("key"),
+            client_ca: None,
+            reload_interval: Duration::from_secs(5),
+        };
+        std::fs::write(&files.certificate, pair.cert.pem()).unwrap();
+        std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
+        let tls = Tls::load(files).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        tls
+    }
+
+    #[tokio::test]
+    async fn oldest_handshake_is_given_up_for_one_more_than_there_may_be() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut handshakes = Handshakes {
+            listener,
+            tls: Arc::new(tls()),
+            limit: Duration::from_secs(3600),
+            max: 2,
+            under_way: JoinSet::new(),
+            by_age: VecDeque::new(),
+        };
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        let _third = TcpStream::connect(address).await.unwrap();
+        let mut said = [0; 16];
+        let read = tokio::select! {
+            _ = handshakes.next() => panic!("nobody has said anything"),
+            read = first.read(&mut said) => read,
+        };
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+        assert_eq!(handshakes.by_age.len(), 2);
+        let still_open = timeout(Duration::ZERO, second.read(&mut said)).await;
+        assert!(still_open.is_err(), "{still_open:?}");
     }
 }

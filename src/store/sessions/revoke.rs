@@ -13,17 +13,34 @@ use uuid::Uuid;
 use super::{
     super::{
         Error,
+        audit::{LIVES, SessionsEnded},
         schema::sessions::{self, dsl},
         statement::statement,
     },
     SeenSession, bytes,
-    row::SessionRow,
+    row::{COLUMNS, SessionRow},
 };
 use crate::model::{
+    audit::Act,
     ids::{SessionId, UserId},
     session::EndReason,
     verdict::Lineage,
 };
+
+struct RevokeBinds<'a> {
+    id: Uuid,
+    reason: &'static str,
+    told: SessionsEnded<'a>,
+}
+
+statement! {
+    Revoke(&RevokeBinds<'a>) -> (sessions::SqlType, Timestamptz) = |it|
+        "WITH ended AS (\
+           UPDATE sessions AS s SET revoked_at = now(), end_reason = ", [Text: it.reason],
+        "  WHERE s.id = ", [SqlUuid: it.id], " AND s.revoked_at IS NULL \
+           RETURNING ", {COLUMNS}, ", ", {LIVES}, " AS lived\
+         ), told AS (", (it.told), ") SELECT ", {COLUMNS}, ", now() FROM ended AS s"
+}
 
 /// Ends a session of whichever user; `None` when there is none or it was ended before.
 ///
@@ -32,22 +49,17 @@ use crate::model::{
 /// When the database cannot be asked or the row cannot be.
 pub async fn revoke(
     conn: &mut AsyncPgConnection,
+    act: &Act,
     id: SessionId,
     reason: EndReason,
 ) -> Result<Option<SeenSession>, Error> {
-    let row: Option<(SessionRow, OffsetDateTime)> = diesel::update(
-        dsl::sessions
-            .filter(dsl::id.eq(id.0))
-            .filter(dsl::revoked_at.is_null()),
-    )
-    .set((
-        dsl::revoked_at.eq(now.into_sql::<Timestamptz>().nullable()),
-        dsl::end_reason.eq(reason.as_str()),
-    ))
-    .returning((sessions::all_columns, now.into_sql::<Timestamptz>()))
-    .get_result(conn)
-    .await
-    .optional()?;
+    let binds = RevokeBinds {
+        id: id.0,
+        reason: reason.as_str(),
+        told: SessionsEnded::new(act, reason),
+    };
+    let row: Option<(SessionRow, OffsetDateTime)> =
+        Revoke(&binds).get_result(conn).await.optional()?;
     row.map(SeenSession::try_from).transpose()
 }
 

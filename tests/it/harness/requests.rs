@@ -72,6 +72,7 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
         "KeyAdmin/ListSigningKeys" => v1::ListSigningKeysRequest {}.encode_to_vec(),
         // Fulfilled where the next key has been published for its lead.
         "KeyAdmin/RotateSigningKey" => v1::RotateSigningKeyRequest::default().encode_to_vec(),
+        "KeyAdmin/ResealSigningKeys" => v1::ResealSigningKeysRequest {}.encode_to_vec(),
         "SessionAdmin/ListSessions" => v1::ListSessionsRequest::default().encode_to_vec(),
         "SessionAdmin/GetSession" => v1::GetSessionRequest { session_id }.encode_to_vec(),
         "SessionAdmin/RevokeSession" => v1::RevokeSessionRequest { session_id }.encode_to_vec(),

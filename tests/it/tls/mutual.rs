@@ -17,7 +17,7 @@ async fn assert_only_the_right_certificate_counts(it: &Behind) {
     for (pair, expected) in [
         (expired, "CertificateExpired"),
         (other, "UnknownCA"),
-        (namesake, "DecryptError"),
+        (namesake, "received fatal alert"),
     ] {
         let error = it.attempt(&pair.shown(trusted())).await;
         let error = error.expect_err("is not let in");

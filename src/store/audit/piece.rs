@@ -1,0 +1,108 @@
+//! What the statements that tell of something are made of.
+
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment},
+    sql_types::{Inet, Nullable, Text, Uuid as SqlUuid},
+};
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::model::{
+    audit::{Act, Actor},
+    session::EndReason,
+};
+
+/// How an event is inserted: after it come SELECT, the id of the user or the nil UUID, the
+/// id of the session or NULL, the kind, the detail, and then a [`By`].
+pub(in crate::store) const INSERT: &str = "INSERT INTO audit_events (user_id, session_id, kind, \
+     detail, id, created_at, actor_id, actor_session_id, request_id, ip_address) ";
+
+/// An id of this moment, a UUID version 7 (RFC 9562) by the database's clock: 48 bits of
+/// milliseconds, and of a random UUID what comes after its version. Milliseconds are cut off
+/// and not rounded, so that ids and times find the same events.
+const NEW_ID: &str = "(lpad(to_hex((extract(epoch FROM date_trunc('milliseconds', now())) * 1000)\
+     ::bigint), 12, '0') || '7' || right(replace(gen_random_uuid()::text, '-', ''), 19))::uuid";
+
+/// Whether a session that has not been ended lives, of the columns of its row.
+pub(in crate::store) const LIVES: &str =
+    "(now() < s.idle_expires_at AND now() < s.absolute_expires_at)";
+
+/// The last columns of an event: its id, its time, and by whom and by which call.
+pub(in crate::store) struct By<'a> {
+    actor_id: Option<Uuid>,
+    actor_session_id: Option<Uuid>,
+    request_id: &'a str,
+    ip_address: Option<IpNet>,
+}
+
+impl<'a> From<&'a Act> for By<'a> {
+    fn from(act: &'a Act) -> Self {
+        let (actor_id, actor_session_id) = match act.actor {
+            None => (None, None),
+            Some(Actor::CommandLine) => (Some(Uuid::nil()), None),
+            Some(Actor::Operator {
+                user_id,
+                session_id,
+            }) => (Some(user_id.0), Some(session_id.0)),
+        };
+        Self {
+            actor_id,
+            actor_session_id,
+            request_id: &act.request_id,
+            ip_address: act.ip_address.map(IpNet::from),
+        }
+    }
+}
+
+impl QueryFragment<Pg> for By<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(NEW_ID);
+        out.push_sql(", now(), ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&self.actor_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&self.actor_session_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(self.request_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Inet>, _>(&self.ip_address)
+    }
+}
+
+/// Tells of the ends of sessions: the whole of a CTE `told`, which reads one of the name
+/// `ended` with the columns `user_id`, `id` and `lived`. A session that had expired before it
+/// was ended is not told of.
+///
+/// ```ignore
+/// "WITH ended AS (UPDATE sessions AS s SET revoked_at = now(), end_reason = …
+///    WHERE … AND s.revoked_at IS NULL RETURNING s.user_id, s.id, ", {audit::LIVES},
+/// " AS lived), told AS (", (it.told), ") SELECT count(*) FILTER (WHERE lived) FROM ended"
+/// ```
+pub(in crate::store) struct SessionsEnded<'a> {
+    reason: &'static str,
+    by: By<'a>,
+}
+
+impl<'a> SessionsEnded<'a> {
+    pub(in crate::store) fn new(act: &'a Act, reason: EndReason) -> Self {
+        Self {
+            reason: reason.as_str(),
+            by: By::from(act),
+        }
+    }
+}
+
+impl QueryFragment<Pg> for SessionsEnded<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(INSERT);
+        out.push_sql(
+            "SELECT ended.user_id, ended.id, 'SESSION_ENDED', jsonb_build_object('reason', ",
+        );
+        out.push_bind_param::<Text, _>(&self.reason)?;
+        out.push_sql("::text), ");
+        self.by.walk_ast(out.reborrow())?;
+        out.push_sql(" FROM ended WHERE ended.lived");
+        Ok(())
+    }
+}
