@@ -6,12 +6,15 @@ mod audit;
 mod caller;
 mod error;
 mod exchange;
+mod imports;
 mod incident;
 mod introspect;
+mod logins;
 mod master_key;
 mod master_keys;
 mod measures;
 pub mod password;
+mod password_resets;
 mod purge;
 mod refresh;
 mod renew;
@@ -27,6 +30,7 @@ pub use access_token::AccessToken;
 pub use audit::{EventBatch, EventWatch};
 pub use caller::Caller;
 pub use error::Error;
+pub use imports::{Import, Outcome};
 pub use introspect::Active;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use master_keys::{MasterKeys, MasterKeysError};
@@ -43,8 +47,9 @@ use crate::{
         audit::Act,
         ids::{SessionId, UserId},
         jwk::Jwk,
+        mac::MacKeys,
         password::PasswordPolicy,
-        refresh_token::{MacKeys, RefreshTokenText},
+        refresh_token::RefreshTokenText,
         role::Roles,
         session::{Session, Superseded},
         signing_key::{Policy, SigningKey},
@@ -103,6 +108,7 @@ struct Parts {
     pool: Pool,
     hasher: PasswordHasher,
     mac_keys: MacKeys,
+    reset_mac_keys: MacKeys,
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
@@ -140,6 +146,7 @@ impl Identity {
         Self(Arc::new(Parts {
             signing_keys: signing_keys.measured(keys),
             mac_keys: master_keys.mac_keys(),
+            reset_mac_keys: master_keys.reset_mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
             event_watches: EventWatches::new(),

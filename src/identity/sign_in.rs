@@ -121,7 +121,8 @@ impl Identity {
         credentials: Option<Credentials>,
     ) -> Result<(Credentials, bool), Error> {
         let hasher = &self.0.hasher;
-        let Some(credentials) = credentials.filter(|found| !found.disabled) else {
+        let can_match = |found: &Credentials| !found.disabled && !found.password_hash.is_none();
+        let Some(credentials) = credentials.filter(can_match) else {
             hasher.verify_nobody(admission, password).await?;
             return Err(Error::InvalidCredentials);
         };

@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         Page, Pool, sign_out,
-        users::{self, Change, Credentials},
+        users::{self, Change, Credentials, Filter},
     },
 };
 
@@ -104,13 +104,17 @@ impl Identity {
         Ok(self.0.pool.run(find).await?)
     }
 
-    /// One page of users, newest first.
+    /// One page of the users that a filter meets, newest first.
     ///
     /// # Errors
     ///
     /// When the database cannot be asked.
-    pub async fn list_users(&self, page: Page<UserId>) -> Result<Vec<User>, Error> {
-        let list = async |conn: &mut _| users::list(conn, page).await;
+    pub async fn list_users(
+        &self,
+        filter: &Filter,
+        page: Page<UserId>,
+    ) -> Result<Vec<User>, Error> {
+        let list = async |conn: &mut _| users::list(conn, filter, page).await;
         Ok(self.0.pool.run(list).await?)
     }
 
@@ -205,7 +209,11 @@ impl Identity {
         Ok(ended)
     }
 
-    async fn hash_strong(&self, password: &Password, user: &User) -> Result<PasswordHash, Error> {
+    pub(super) async fn hash_strong(
+        &self,
+        password: &Password,
+        user: &User,
+    ) -> Result<PasswordHash, Error> {
         let weakness = self
             .weakness(password, &user.login, &user.display_name)
             .await?;

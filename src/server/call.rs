@@ -27,6 +27,10 @@ use crate::{
 /// The packages whose services wait for the database.
 const PACKAGE: &str = "/rollcall.";
 
+/// What takes as long as its caller has something to send: the server's own limit does not
+/// count, the caller's does.
+const UNLIMITED: [&str; 1] = ["/rollcall.v1.UserAdmin/ImportUsers"];
+
 /// Wraps every service in a [`Call`].
 #[derive(Clone)]
 pub(super) struct CallLayer {
@@ -90,7 +94,7 @@ where
             session_id = field::Empty,
             trace_id = field::Empty,
         );
-        let known = self.layer.metrics.known(&method);
+        let known = || self.layer.metrics.known(&method);
         telemetry::continue_trace(&span, request.headers(), known);
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
@@ -118,7 +122,12 @@ where
     if request.uri().path().starts_with(PACKAGE) && !layer.readiness.is_ready() {
         return status::unavailable().into_http();
     }
-    let timeout = deadline(request.headers(), layer.timeout);
+    let limit = if UNLIMITED.contains(&request.uri().path()) {
+        Duration::MAX
+    } else {
+        layer.timeout
+    };
+    let timeout = deadline(request.headers(), limit);
     let call = AssertUnwindSafe(inner.call(request)).catch_unwind();
     let response = match tokio::time::timeout(timeout, call).await {
         Ok(Ok(Ok(response))) => response,
@@ -228,5 +237,7 @@ mod tests {
         assert_eq!(deadline(&headers, limit), Duration::from_millis(990));
         headers.insert("grpc-timeout", HeaderValue::from_static("60S"));
         assert_eq!(deadline(&headers, limit), limit);
+        let unlimited = deadline(&headers, Duration::MAX);
+        assert_eq!(unlimited, Duration::from_millis(59_990));
     }
 }

@@ -9,6 +9,7 @@ mod row;
 mod superseded;
 
 pub use incident::{Incident, Judged, record, revoke_judged};
+pub(super) use list::escape_like;
 pub use list::{Filter, Range, list};
 pub use open::{NewSession, open, open_in_turn};
 pub use revoke::{revoke, revoke_of_user, revoke_user_sessions, revoke_user_sessions_except};

@@ -6,13 +6,14 @@
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 use super::{
-    Error, sessions,
+    Error, password_resets, sessions,
     users::{self, Change},
 };
 use crate::model::{
-    audit::Act,
+    audit::{Act, EventKind},
     ids::{SessionId, UserId},
     password::PasswordHash,
+    password_reset_token::PasswordResetToken,
     session::EndReason,
     user::User,
 };
@@ -55,9 +56,34 @@ pub async fn set_password(
     password_hash: &PasswordHash,
 ) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
-        if !users::set_password(conn, act, id, password_hash).await? {
+        if !users::set_password(conn, act, id, password_hash, EventKind::PasswordSet).await? {
             return Ok(None);
         }
+        password_resets::void(conn, id).await?;
+        end_all(conn, act, id, EndReason::PasswordChanged).await
+    })
+    .await
+}
+
+/// Sets a user's password with a token, which is used up by it, lets the user's passwords be
+/// checked again, and ends all sessions; `None` where the token cannot be used.
+///
+/// # Errors
+///
+/// When the database cannot be asked; then nothing has changed.
+pub async fn reset_password(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    token: PasswordResetToken,
+    password_hash: &PasswordHash,
+) -> Result<Option<usize>, Error> {
+    let id = token.user_id;
+    conn.transaction(async |conn| {
+        if !users::lock(conn, id).await? || !password_resets::consume(conn, token).await? {
+            return Ok(None);
+        }
+        users::set_password(conn, act, id, password_hash, EventKind::PasswordReset).await?;
+        users::forget_failures(conn, id).await?;
         end_all(conn, act, id, EndReason::PasswordChanged).await
     })
     .await
@@ -81,6 +107,7 @@ pub async fn change_password(
         if !users::change_password(conn, act, id, verified, password_hash).await? {
             return Ok(None);
         }
+        password_resets::void(conn, id).await?;
         let reason = EndReason::PasswordChanged;
         let ended = sessions::revoke_user_sessions_except(conn, act, id, &[kept], reason).await?;
         Ok(Some(ended))
@@ -107,6 +134,7 @@ pub async fn update_user(
         let Some(user) = users::update(conn, act, change).await? else {
             return Ok(None);
         };
+        password_resets::void(conn, change.id).await?;
         let ended = end_all(conn, act, change.id, EndReason::UserDisabled).await?;
         Ok(Some((user, ended.unwrap_or(0))))
     })
@@ -125,7 +153,8 @@ pub async fn delete_user(
     id: UserId,
 ) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
-        if !users::delete(conn, act, id).await? {
+        // Its statement sees the logins that were added before it had the lock.
+        if !users::lock(conn, id).await? || !users::delete(conn, act, id).await? {
             return Ok(None);
         }
         let ended = sessions::revoke_user_sessions(conn, act, id, EndReason::UserDeleted).await?;

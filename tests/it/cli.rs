@@ -4,6 +4,7 @@ mod first_operator;
 mod health;
 mod keys;
 mod person;
+mod revoke_all;
 mod sessions;
 mod shell;
 mod sign_in;

@@ -28,6 +28,7 @@ mod logs;
 mod lost_commits;
 mod my_sessions;
 mod operations;
+mod password_resets;
 mod passwords;
 mod reflection;
 mod refresh;

@@ -14,11 +14,16 @@ use super::super::{
     schema::users,
     statement::statement,
 };
-use crate::model::{audit::Act, ids::UserId, password::PasswordHash};
+use crate::model::{
+    audit::{Act, EventKind},
+    ids::UserId,
+    password::PasswordHash,
+};
 
 struct SetBinds<'a> {
     id: Uuid,
     password_hash: &'a str,
+    kind: &'static str,
     by: By<'a>,
 }
 
@@ -27,11 +32,12 @@ statement! {
         "WITH changed AS (\
            UPDATE users SET password_hash = ", [Text: it.password_hash], ", updated_at = now() \
            WHERE id = ", [SqlUuid: it.id], " RETURNING id\
-         ), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'PASSWORD_SET', '{}'::jsonb, ", (it.by),
+         ), told AS (", {INSERT}, "SELECT id, NULL::uuid, ", [Text: it.kind], ", '{}'::jsonb, ", (it.by),
         " FROM changed) SELECT count(*) FROM changed"
 }
 
-/// Sets the password of a user, whatever it was; `false` when there is no such user.
+/// Sets the password of a user, whatever it was, which an event of this kind tells; `false`
+/// when there is no such user.
 ///
 /// # Errors
 ///
@@ -41,10 +47,12 @@ pub async fn set_password(
     act: &Act,
     id: UserId,
     password_hash: &PasswordHash,
+    kind: EventKind,
 ) -> Result<bool, Error> {
     let binds = SetBinds {
         id: id.0,
         password_hash: password_hash.as_phc(),
+        kind: kind.as_str(),
         by: By::from(act),
     };
     let met: i64 = Set(&binds).get_result(conn).await?;
@@ -62,7 +70,7 @@ statement! {
            UPDATE users SET password_hash = ", [Text: it.set.password_hash], ", updated_at = now() \
            WHERE id = ", [SqlUuid: it.set.id], " AND password_hash = ", [Text: it.verified],
         "    AND disabled_at IS NULL RETURNING id\
-         ), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'PASSWORD_CHANGED', '{}'::jsonb, ",
+         ), told AS (", {INSERT}, "SELECT id, NULL::uuid, ", [Text: it.set.kind], ", '{}'::jsonb, ",
         (it.set.by), " FROM changed) SELECT count(*) FROM changed"
 }
 
@@ -82,6 +90,7 @@ pub async fn change_password(
     let set = SetBinds {
         id: id.0,
         password_hash: password_hash.as_phc(),
+        kind: EventKind::PasswordChanged.as_str(),
         by: By::from(act),
     };
     let binds = ChangeBinds {

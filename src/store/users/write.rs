@@ -15,24 +15,15 @@ use super::{
         schema::users,
         statement::statement,
     },
-    row::UserRow,
+    row::{COLUMNS, NEW_COLUMNS, UserRow, UserSql},
 };
 use crate::model::{
     audit::Act, ids::UserId, login::Login, password::PasswordHash, role::Roles, user::User,
 };
 
-/// The SQL types of [`UserRow`].
-type UserSql = (
-    SqlUuid,
-    Text,
-    Text,
-    Array<Text>,
-    Nullable<Timestamptz>,
-    Timestamptz,
-    Timestamptz,
-);
-
-const COLUMNS: &str = "id, login, display_name, roles, disabled_at, created_at, updated_at";
+/// What events tell of a user.
+const SNAPSHOT_COLUMNS: &str =
+    "id, login, display_name, roles, disabled_at, created_at, updated_at";
 
 /// A user to create.
 #[derive(Debug)]
@@ -69,9 +60,9 @@ statement! {
              updated_at, sessions_valid_after) \
            SELECT user_id, ", [Text: it.login], ", ", [Text: it.new.display_name], ", ",
         [Array<Text>: it.roles], ", ", [Text: it.password_hash],
-        ", now(), now(), now() FROM claimed RETURNING ", {COLUMNS},
+        ", now(), now(), now() FROM claimed RETURNING ", {SNAPSHOT_COLUMNS},
         "), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'USER_CREATED', jsonb_build_object('user', ",
-        {USER_SNAPSHOT}, "), ", (it.by), " FROM created) SELECT ", {COLUMNS}, " FROM created"
+        {USER_SNAPSHOT}, "), ", (it.by), " FROM created) SELECT ", {NEW_COLUMNS}, " FROM created AS users"
 }
 
 /// Creates a user; `None` when the login is taken.
@@ -94,7 +85,7 @@ pub async fn create(
         by: By::from(act),
     };
     let row: Option<UserRow> = Create(&binds).get_result(conn).await.optional()?;
-    Ok(row.map(User::from))
+    row.map(User::try_from).transpose()
 }
 
 /// A change of a user; what is `None` stays.
@@ -139,7 +130,7 @@ statement! {
          ), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'USER_UPDATED', jsonb_build_object('user', ",
         {USER_SNAPSHOT}, ", 'changed_fields', to_jsonb(fields), 'earlier_roles', \
            CASE WHEN 'roles' = ANY(fields) THEN to_jsonb(earlier_roles) ELSE '[]' END), ", (it.by),
-        " FROM changed WHERE cardinality(fields) > 0) SELECT ", {COLUMNS}, " FROM changed"
+        " FROM changed WHERE cardinality(fields) > 0) SELECT ", {COLUMNS}, " FROM changed AS users"
 }
 
 /// Changes a user; `None` when there is none.
@@ -158,7 +149,7 @@ pub async fn update(
         by: By::from(act),
     };
     let row: Option<UserRow> = Update(&binds).get_result(conn).await.optional()?;
-    Ok(row.map(User::from))
+    row.map(User::try_from).transpose()
 }
 
 /// Locks a user's row until the transaction ends: no session of the user can be opened
@@ -198,14 +189,31 @@ struct DeleteBinds<'a> {
 }
 
 statement! {
+    ForgetFailures(&Uuid) -> () = |id|
+        "UPDATE user_sign_ins SET attempts = 0, failures = 0, failed_at = NULL \
+         WHERE user_id = ", [SqlUuid: *id], " AND attempts > 0"
+}
+
+/// Lets a user's passwords be checked again, however many were wrong.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn forget_failures(conn: &mut AsyncPgConnection, id: UserId) -> Result<(), Error> {
+    ForgetFailures(&id.0).execute(conn).await?;
+    Ok(())
+}
+
+statement! {
     Delete(&DeleteBinds<'a>) -> SqlUuid = |it|
         "WITH freed AS (DELETE FROM user_logins WHERE user_id = ", [SqlUuid: it.id],
-        "), deleted AS (DELETE FROM users WHERE id = ", [SqlUuid: it.id], " RETURNING ", {COLUMNS},
+        "), voided AS (DELETE FROM password_reset_tokens WHERE user_id = ", [SqlUuid: it.id],
+        "), deleted AS (DELETE FROM users WHERE id = ", [SqlUuid: it.id], " RETURNING ", {SNAPSHOT_COLUMNS},
         "), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'USER_DELETED', jsonb_build_object('user', ",
         {USER_SNAPSHOT}, "), ", (it.by), " FROM deleted) SELECT id FROM deleted"
 }
 
-/// Deletes a user and frees the logins; `false` when there is no such user. The
+/// Deletes a user whose row is locked and frees the logins; `false` when there is no such user. The
 /// sessions stay, to be ended after.
 ///
 /// # Errors

@@ -21,14 +21,13 @@ async fn stolen_phone_is_found_shown_and_ended() {
     it.create_user("ana", &[]).await;
     let laptop = gadget("laptop", "Ana's laptop", "Firefox/1", "198.51.100.7");
     it.sign_in_on("ana", laptop).await;
-    let phone = gadget(
-        "phone",
-        "Ana's \u{202e}Pixel",
-        "Pixel\u{1b}[31m",
-        "203.0.113.9",
-    );
+    let phone = gadget("phone", "Ana's Pixel", "Pixel\u{1b}[31m", "203.0.113.9");
     let phone = it.sign_in_on("ana", phone).await;
 
+    // As somebody would have it who writes to the database.
+    let nasty = "UPDATE sessions SET display_name = E'Ana\\x1b[2J\u{202e}s Pixel', \
+         last_user_agent = E'Pixel\\x1b[31m' WHERE device_id = 'phone'";
+    it.sql(nasty).await;
     let listed = person
         .say(&["sessions", "list", "--login", "ana"])
         .await
@@ -133,7 +132,7 @@ async fn filters_that_make_no_sense_are_named() {
     for (arguments, expected) in [
         (["--generation", "3-4"], "3..10"),
         (["--created-after", "yesterday"], "2026-11-25T08:30:00Z"),
-        (["--limit", "-1"], "--limit"),
+        (["--limit", "many"], "--limit"),
         (["--output", "xml"], "table, json"),
     ] {
         let list = [&["sessions", "list"][..], &arguments].concat();

@@ -172,7 +172,7 @@ async fn session_is_refreshed_by_itself_and_never_left_in_between() {
     };
     for generation in 1..=3 {
         let kept = fs::read_to_string(person.credentials()).expect("kept");
-        fs::write(person.credentials(), age(&kept, 1_000_000_000)).expect("writes");
+        fs::write(person.credentials(), age(&kept, 10_000_000_000_000)).expect("writes");
         let get = ["sessions", "get", &session.session_id, "--output", "json"];
         let shown = person.say(&get).await.json();
         assert_eq!(shown[0]["session"]["generation"], generation);

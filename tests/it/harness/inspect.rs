@@ -86,6 +86,7 @@ impl Database {
             "audit_events",
             "signing_keys",
             "superseded_tokens",
+            "password_reset_tokens",
         ];
         let rows = tables.map(|table| format!("SELECT '{table}' || t::text AS r FROM {table} t"));
         let rows = rows.join(" UNION ALL ");
