@@ -5,6 +5,7 @@ mod check;
 mod keys;
 mod options;
 mod refreshing;
+mod sign_ins;
 mod silent;
 
 pub use address::ListenAddress;
@@ -14,6 +15,7 @@ pub use options::{
     ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, PasswordOptions,
 };
 pub use refreshing::{RefreshOptions, SupersededAccessTokens};
+pub use sign_ins::{SignInOptions, WhenSessionsFull};
 
 use std::path::PathBuf;
 
@@ -99,6 +101,10 @@ pub struct Serve {
     #[command(flatten)]
     pub identity: IdentityOptions,
 
+    /// Sign-ins.
+    #[command(flatten)]
+    pub sign_ins: SignInOptions,
+
     /// Passwords.
     #[command(flatten)]
     pub password: PasswordOptions,
@@ -131,6 +137,7 @@ impl Serve {
                 .access_tokens
                 .policy(*identity.session_idle_lifetime),
             password_policy: self.password.password_min_characters,
+            sign_ins: self.sign_ins.settings(),
         }
     }
 }

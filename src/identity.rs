@@ -2,6 +2,7 @@
 //! order of the steps; the SQL is in `store`, the wire in `grpc`.
 
 mod access_token;
+mod attempts;
 mod caller;
 mod error;
 mod exchange;
@@ -11,6 +12,7 @@ mod master_key;
 mod master_keys;
 pub mod password;
 mod purge;
+mod rate_limits;
 mod refresh;
 mod renew;
 mod revocations;
@@ -19,7 +21,7 @@ mod sign_in;
 mod signing_keys;
 mod users;
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 pub use access_token::AccessToken;
 pub use caller::Caller;
@@ -27,10 +29,11 @@ pub use error::Error;
 pub use introspect::Active;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use master_keys::{MasterKeys, MasterKeysError};
+pub use rate_limits::RateLimit;
 pub use refresh::Refresh;
 pub use renew::Renew;
 pub use revocations::{Message, Subscription};
-pub use sign_in::SignIn;
+pub use sign_in::{SignIn, SignedIn};
 pub use signing_keys::{Resealed, SigningKeys, list_signing_keys, reseal_signing_keys};
 pub use users::{NewUser, create_user};
 
@@ -42,12 +45,14 @@ use crate::{
         refresh_token::{MacKeys, RefreshTokenText},
         role::Roles,
         session::{Session, Superseded},
+        session_limits::SessionLimits,
         signing_key::{Policy, SigningKey},
     },
     store::Pool,
 };
 use master_keys::PageKeys;
 use password::PasswordHasher;
+use rate_limits::RateLimits;
 use revocations::Feed;
 
 /// What the flows are to hold to.
@@ -84,6 +89,21 @@ pub struct Settings {
     pub signing_keys: Policy,
     /// Which passwords can be set.
     pub password_policy: PasswordPolicy,
+    /// What sign-ins are to hold to.
+    pub sign_ins: SignInSettings,
+}
+
+/// What sign-ins are to hold to.
+#[derive(Clone, Copy, Debug)]
+pub struct SignInSettings {
+    /// How many passwords of a user are checked in a row before one is right.
+    pub max_failed_attempts: u32,
+    /// How many sign-ins a minute this replica takes from one address; `None` for any number.
+    pub per_address: Option<NonZeroU32>,
+    /// How many sign-ins a minute this replica takes for one login; `None` for any number.
+    pub per_login: Option<NonZeroU32>,
+    /// How many sessions a user may have.
+    pub sessions: SessionLimits,
 }
 
 /// The identity service behind its protocol. Cheap to clone.
@@ -98,6 +118,7 @@ struct Parts {
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    rate_limits: RateLimits,
 }
 
 /// A session and the tokens of its present generation.
@@ -128,6 +149,7 @@ impl Identity {
             mac_keys: master_keys.mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
+            rate_limits: RateLimits::new(&settings.sign_ins),
             settings,
             pool,
             hasher,

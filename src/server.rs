@@ -7,7 +7,7 @@ mod opening;
 mod startup;
 mod well_known;
 
-use std::{future::Future, io};
+use std::{future::Future, io, sync::Arc};
 
 use tonic::transport::server::Router;
 
@@ -179,7 +179,8 @@ impl Server {
 
     fn router(&self, health: &Health) -> Result<Router<CallStack>, Error> {
         let listen = &self.config.listen;
-        let call = CallLayer::new(health.readiness(), *listen.request_timeout);
+        let proxies = Arc::new(listen.trusted_proxies.clone());
+        let call = CallLayer::new(proxies, health.readiness(), *listen.request_timeout);
         let v1 = reflection().build_v1().map_err(Error::Reflection)?;
         let v1alpha = reflection().build_v1alpha().map_err(Error::Reflection)?;
         let identity = &self.identity;

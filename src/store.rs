@@ -17,6 +17,7 @@ mod retry;
 pub mod revocations;
 mod schema;
 pub mod sessions;
+pub mod sign_ins;
 pub mod sign_out;
 pub mod signing_keys;
 mod statement;

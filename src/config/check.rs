@@ -60,6 +60,7 @@ impl Serve {
         self.validate_connections()?;
         self.validate_listen()?;
         self.validate_lifetimes()?;
+        self.sign_ins.validate()?;
         self.password.hashing().validate()?;
         let identity = &self.identity;
         let names = [
@@ -199,7 +200,7 @@ fn require_time(option: &'static str, time: humantime::Duration) -> Result<(), E
     require(limit.contains(&*time), option, "10ms to 1day")
 }
 
-fn require(holds: bool, option: &'static str, limit: &'static str) -> Result<(), Error> {
+pub(super) fn require(holds: bool, option: &'static str, limit: &'static str) -> Result<(), Error> {
     if holds {
         Ok(())
     } else {

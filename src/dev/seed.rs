@@ -8,6 +8,7 @@ use super::people::{ANA, BEN, CHLOE, Gadget, OPERATOR, ORDERS, Person};
 use crate::{
     identity::{self, Granted, Identity, NewUser, SignIn},
     model::{
+        audit::Act,
         ids::SessionId,
         login::Login,
         password::Password,
@@ -179,7 +180,8 @@ async fn sign_in(
         token_mode: TokenMode::Pair,
         binding: None,
     };
-    identity.sign_in(request).await
+    let act = Act::of_rollcall().from_device(request.device.origin.ip_address);
+    Ok(identity.sign_in(act, request).await?.granted)
 }
 
 impl Gadget {

@@ -3,11 +3,8 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    caller::bearer,
-    convert,
-    new_user::NewUserFields,
-    page::List,
-    parse::{Fields, peer},
+    act::act, caller::bearer, convert, new_user::NewUserFields, page::List, parse::Fields,
+    source::Source,
 };
 use crate::{
     identity::{Identity, Refresh, Renew, SignIn},
@@ -37,6 +34,8 @@ impl Auth for AuthService {
         request: Request<v1::RegisterRequest>,
     ) -> Result<Response<v1::RegisterResponse>, Status> {
         self.identity.may_register()?;
+        self.identity
+            .limit_address(Source::of(&request).address())?;
         let request = request.into_inner();
         let new = NewUserFields {
             login: request.login,
@@ -55,14 +54,15 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::AuthenticateRequest>,
     ) -> Result<Response<v1::AuthenticateResponse>, Status> {
-        let peer = peer(&request);
+        let source = Source::of(&request);
+        let act = act(&request);
         let request = request.into_inner();
         let mut fields = Fields::default();
         let login = fields.lookup_login("login", &request.login);
         let password = fields.password("password", &request.password);
         let token_mode = fields.token_mode("token_mode", request.token_mode);
-        let binding = fields.binding(request.binding, request.device.as_ref(), peer);
-        let device = fields.device(request.device, peer);
+        let binding = fields.binding(request.binding, request.device.as_ref(), source);
+        let device = fields.device(request.device, source);
         let sign_in = fields.finish(|| {
             Some(SignIn {
                 login: login?,
@@ -72,10 +72,11 @@ impl Auth for AuthService {
                 binding,
             })
         })?;
-        let granted = self.identity.sign_in(sign_in).await?;
-        let grant = convert::grant(granted);
+        let act = act.from_device(sign_in.device.origin.ip_address);
+        let signed_in = self.identity.sign_in(act, sign_in).await?;
+        let grant = convert::grant(signed_in.granted);
         Ok(Response::new(v1::AuthenticateResponse {
-            ended_sessions: Vec::new(),
+            ended_sessions: signed_in.ended.into_iter().map(convert::session).collect(),
             tokens: Some(grant.tokens),
             session: Some(grant.session),
             user_id: grant.user_id,
@@ -87,16 +88,14 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::RefreshRequest>,
     ) -> Result<Response<v1::RefreshResponse>, Status> {
-        let peer = peer(&request);
+        let source = Source::of(&request);
         let request = request.into_inner();
         let mut fields = Fields::default();
         let refresh_token = fields.refresh_token(request.refresh_token);
         let request_id = fields.request_id(request.request_id);
         let origin = Origin {
             user_agent: fields.user_agent("user_agent", &request.user_agent),
-            ip_address: fields
-                .ip_address("ip_address", &request.ip_address)
-                .or(peer),
+            ip_address: source.device(fields.ip_address("ip_address", &request.ip_address)),
         };
         let refresh = fields.finish(|| {
             Some(Refresh {
@@ -119,13 +118,14 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
+        let source = Source::of(&request);
         let request = request.into_inner();
         let mut fields = Fields::default();
         let access_token = fields.access_token("access_token", request.access_token);
-        // The peer is the service in between, and says nothing of the client.
+        let told = fields.ip_address("ip_address", &request.ip_address);
         let origin = Origin {
             user_agent: fields.user_agent("user_agent", &request.user_agent),
-            ip_address: fields.ip_address("ip_address", &request.ip_address),
+            ip_address: source.device_of_service(told),
         };
         let renew = fields.finish(|| {
             Some(Renew {
@@ -158,6 +158,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::ChangePasswordRequest>,
     ) -> Result<Response<v1::ChangePasswordResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
@@ -168,7 +169,7 @@ impl Auth for AuthService {
         let caller = self.identity.caller(token).await?;
         let ended = self
             .identity
-            .change_password(&caller, &current, &new)
+            .change_password(&act, &caller, &current, &new)
             .await?;
         Ok(Response::new(v1::ChangePasswordResponse {
             revoked_session_count: convert::count(ended),

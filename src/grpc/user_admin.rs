@@ -3,7 +3,9 @@
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
-use super::{caller::bearer, convert, new_user::NewUserFields, page::List, parse::Fields};
+use super::{
+    act::act, caller::bearer, convert, new_user::NewUserFields, page::List, parse::Fields,
+};
 use crate::{
     identity::Identity,
     model::ids::UserId,
@@ -152,9 +154,20 @@ impl UserAdmin for UserAdminService {
 
     async fn unlock_user(
         &self,
-        _: Request<v1::UnlockUserRequest>,
+        request: Request<v1::UnlockUserRequest>,
     ) -> Result<Response<v1::UnlockUserResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let act = act(&request);
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let user_id = fields.user_id("user_id", &request.user_id);
+        let user_id = fields.finish(|| user_id)?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let user = self.identity.unlock_user(&act, user_id).await?;
+        Ok(Response::new(v1::UnlockUserResponse {
+            user: Some(convert::user(user)),
+        }))
     }
 
     async fn add_login(

@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use tracing::{Instrument, field};
 
 use super::{MAX_MESSAGE, health::Readiness};
-use crate::grpc::{request_id, status};
+use crate::grpc::{Proxies, request_id, status};
 
 /// The packages whose services wait for the database.
 const PACKAGE: &str = "/rollcall.";
@@ -24,13 +24,18 @@ const PACKAGE: &str = "/rollcall.";
 /// Wraps every service in a [`Call`].
 #[derive(Clone, Debug)]
 pub(super) struct CallLayer {
+    proxies: Proxies,
     readiness: Readiness,
     timeout: Duration,
 }
 
 impl CallLayer {
-    pub(super) fn new(readiness: Readiness, timeout: Duration) -> Self {
-        Self { readiness, timeout }
+    pub(super) fn new(proxies: Proxies, readiness: Readiness, timeout: Duration) -> Self {
+        Self {
+            proxies,
+            readiness,
+            timeout,
+        }
     }
 }
 
@@ -66,7 +71,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        request.extensions_mut().insert(self.layer.proxies.clone());
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let method = request.uri().path().to_owned();
         // At the level that every filter lets through: a warning needs the id most.

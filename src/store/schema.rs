@@ -66,6 +66,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    user_sign_ins (user_id) {
+        user_id -> Uuid,
+        attempts -> Int4,
+        failures -> Int4,
+        failed_at -> Nullable<Timestamptz>,
+        opened -> Int8,
+    }
+}
+
+diesel::table! {
     signing_keys (kid) {
         kid -> Text,
         algorithm -> Text,

@@ -8,7 +8,7 @@ mod row;
 mod superseded;
 
 pub use list::{Filter, Range, list};
-pub use open::{NewSession, open, open_in_turn};
+pub use open::{NewSession, Opening, open, open_in_turn};
 pub use revoke::{
     Incident, Judged, REFRESH_TOKEN_REUSED, SESSION_BINDING_BROKEN, record, revoke, revoke_judged,
     revoke_of_user, revoke_user_sessions, revoke_user_sessions_except,

@@ -6,7 +6,7 @@
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 use super::{
-    Error, sessions,
+    Error, sessions, sign_ins,
     users::{self, Change},
 };
 use crate::model::{
@@ -41,7 +41,7 @@ pub async fn sign_out(
     .await
 }
 
-/// Sets a user's password and ends all sessions; `None` when there is no such user.
+/// Sets a user's password, lets it be checked, and ends all sessions; `None` when there is no such user.
 ///
 /// # Errors
 ///
@@ -55,6 +55,7 @@ pub async fn set_password(
         if !users::set_password(conn, id, password_hash).await? {
             return Ok(None);
         }
+        sign_ins::reset(conn, id).await?;
         end_all(conn, id, EndReason::PasswordChanged).await
     })
     .await
@@ -77,6 +78,7 @@ pub async fn change_password(
         if !users::replace_password(conn, id, verified, password_hash).await? {
             return Ok(None);
         }
+        sign_ins::reset(conn, id).await?;
         let reason = EndReason::PasswordChanged;
         let ended = sessions::revoke_user_sessions_except(conn, id, &[kept], reason).await?;
         Ok(Some(ended))

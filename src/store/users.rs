@@ -10,7 +10,6 @@ pub use write::{
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use row::UserRow;
-use uuid::Uuid;
 
 use super::{
     Error, Page,
@@ -19,59 +18,12 @@ use super::{
 use crate::model::{ids::UserId, password::PasswordHash, user::User};
 
 /// What a sign-in checks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Credentials {
     /// Whose they are.
     pub user_id: UserId,
     /// What the password is checked against.
     pub password_hash: PasswordHash,
-    /// Whether the user is kept from signing in.
-    pub disabled: bool,
-}
-
-/// The credentials behind a login in its case-mapped form.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn find_credentials(
-    conn: &mut AsyncPgConnection,
-    login_key: &str,
-) -> Result<Option<Credentials>, Error> {
-    let row: Option<(Uuid, String, bool)> = user_logins::table
-        .inner_join(users::table.on(users::id.eq(user_logins::user_id)))
-        .filter(user_logins::login.eq(login_key))
-        .select((
-            users::id,
-            users::password_hash,
-            users::disabled_at.is_not_null(),
-        ))
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(row.map(|(id, password_hash, disabled)| Credentials {
-        user_id: UserId(id),
-        password_hash: PasswordHash::from_phc(password_hash),
-        disabled,
-    }))
-}
-
-/// A user, and what the user's password is checked against.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn find_with_password(
-    conn: &mut AsyncPgConnection,
-    id: UserId,
-) -> Result<Option<(User, PasswordHash)>, Error> {
-    let row: Option<(UserRow, String)> = users::table
-        .filter(users::id.eq(id.0))
-        .select((row::COLUMNS, users::password_hash))
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(row.map(|(row, password_hash)| (row.into(), PasswordHash::from_phc(password_hash))))
 }
 
 /// A user.

@@ -23,7 +23,7 @@ const CALLERS: [&str; 7] = [
 
 /// What each caller is told, in the order of [`CALLERS`]; `answer` says what the
 /// words stand for.
-const MATRIX: [(&str, [&str; 7]); 23] = [
+const MATRIX: [(&str, [&str; 7]); 24] = [
     ("Auth/Register", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
     (
         "Auth/Authenticate",
@@ -60,6 +60,7 @@ const MATRIX: [(&str, [&str; 7]); 23] = [
     ("UserAdmin/UpdateUser", ADMINS_ONLY),
     ("UserAdmin/SetPassword", ADMINS_ONLY),
     ("UserAdmin/DeleteUser", ADMINS_ONLY),
+    ("UserAdmin/UnlockUser", ADMINS_ONLY),
     (
         "Verification/GetJwks",
         ["ok", "ok", "ok", "ok", "ok", "ok", "ok"],

@@ -36,6 +36,7 @@ mod revoked;
 mod secrets;
 mod session_admin;
 mod sessions;
+mod sign_ins;
 mod signing_keys;
 mod startup;
 mod statements;

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, schema::users, statement::statement},
+    super::{Error, schema::users, sign_ins, statement::statement},
     row::UserRow,
 };
 use crate::model::{ids::UserId, login::Login, password::PasswordHash, role::Roles, user::User};
@@ -206,10 +206,11 @@ pub async fn replace_password(
 statement! {
     Delete(&Uuid) -> SqlUuid = |id|
         "WITH freed AS (DELETE FROM user_logins WHERE user_id = ", [SqlUuid: *id],
+        "), forgotten AS (", {sign_ins::FORGET}, [SqlUuid: *id],
         ") DELETE FROM users WHERE id = ", [SqlUuid: *id], " RETURNING id"
 }
 
-/// Deletes a user and frees the logins; `false` when there is no such user. The
+/// Deletes a user, what is known of the sign-ins, and frees the logins; `false` when there is no such user. The
 /// sessions stay, to be ended after.
 ///
 /// # Errors

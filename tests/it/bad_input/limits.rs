@@ -93,6 +93,7 @@ pub(super) const LIMITS: &[Limit] = &[
     ("UserAdmin/SetPassword", "user_id", ids),
     ("UserAdmin/SetPassword", "new_password", short_passwords),
     ("UserAdmin/DeleteUser", "user_id", ids),
+    ("UserAdmin/UnlockUser", "user_id", ids),
     ("Verification/Introspect", "token", access_tokens),
     ("Verification/WatchRevocations", "cursor", cursors),
 ];
