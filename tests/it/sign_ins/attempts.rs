@@ -72,24 +72,6 @@ async fn after_a_delay_one_of_many_at_once_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_right_passwords_at_once_on_two_replicas_lock_and_delay_nobody() {
-    let options = ["--hashing-queue", "50", "--connection-timeout", "1m"];
-    let it = Harness::with(&options).await;
-    let other = Replica::start(&it.database, &options).await;
-    it.create_user("ana", &[]).await;
-    let replicas = [&it.server, &other].into_iter().cycle();
-    join_all(
-        replicas
-            .take(50)
-            .map(|replica| assert_taken(replica, "ana")),
-    )
-    .await;
-    assert_eq!(counted(&it).await, (0, 0));
-    assert_eq!(events(&it, "kind = 'SIGNED_IN'").await, 50);
-    assert_eq!(events(&it, "kind = 'SIGN_IN_FAILED'").await, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn current_password_is_counted_as_any_other() {
     let it = Harness::start().await;
     it.create_user("ana", &[]).await;

@@ -45,7 +45,10 @@ async fn each_failure_is_told_with_its_reason_and_no_word_of_what_was_typed() {
             "ana SIGN_IN_FAILED LOCKED 0 test 127.0.0.1",
         ]
     );
-    assert_eq!(events(&it, "e::text LIKE '%violet-anchor%'").await, 0);
+    assert_eq!(
+        events(&it, "audit_events::text LIKE '%violet-anchor%'").await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
