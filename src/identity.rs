@@ -6,11 +6,15 @@ mod attempts;
 mod caller;
 mod error;
 mod exchange;
+mod imports;
 mod incident;
 mod introspect;
+mod logins;
 mod master_key;
 mod master_keys;
+mod measures;
 pub mod password;
+mod password_resets;
 mod purge;
 mod rate_limits;
 mod refresh;
@@ -26,6 +30,7 @@ use std::{convert::Infallible, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 pub use access_token::AccessToken;
 pub use caller::Caller;
 pub use error::Error;
+pub use imports::{Import, Outcome};
 pub use introspect::Active;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use master_keys::{MasterKeys, MasterKeysError};
@@ -34,15 +39,17 @@ pub use refresh::Refresh;
 pub use renew::Renew;
 pub use revocations::{Message, Subscription};
 pub use sign_in::{SignIn, SignedIn};
-pub use signing_keys::{Resealed, SigningKeys, list_signing_keys, reseal_signing_keys};
-pub use users::{NewUser, create_user};
+pub use signing_keys::{Resealed, SigningKeys};
+pub use users::{NewUser, create_first_operator};
 
 use crate::{
+    metrics::Metrics,
     model::{
         ids::{SessionId, UserId},
         jwk::Jwk,
+        mac::MacKeys,
         password::PasswordPolicy,
-        refresh_token::{MacKeys, RefreshTokenText},
+        refresh_token::RefreshTokenText,
         role::Roles,
         session::{Session, Superseded},
         session_limits::SessionLimits,
@@ -115,9 +122,11 @@ struct Parts {
     pool: Pool,
     hasher: PasswordHasher,
     mac_keys: MacKeys,
+    reset_mac_keys: MacKeys,
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    metrics: Metrics,
     rate_limits: RateLimits,
 }
 
@@ -135,7 +144,7 @@ pub struct Granted {
 }
 
 impl Identity {
-    /// The service over a pool. It answers [`Error::NotReady`] to what makes or takes an
+    /// The service over a pool and a hasher, which then count in `metrics`. It answers [`Error::NotReady`] to what makes or takes an
     /// access token until [`Identity::load_signing_keys`] has succeeded.
     #[must_use]
     pub fn new(
@@ -143,16 +152,22 @@ impl Identity {
         pool: Pool,
         hasher: PasswordHasher,
         master_keys: &MasterKeys,
+        metrics: Metrics,
     ) -> Self {
+        let pool = pool.measured(metrics.pool().clone());
+        let keys = metrics.keys().clone();
+        let signing_keys = SigningKeys::new(pool.clone(), master_keys, settings.signing_keys);
         Self(Arc::new(Parts {
-            signing_keys: SigningKeys::new(pool.clone(), master_keys, settings.signing_keys),
+            signing_keys: signing_keys.measured(keys),
             mac_keys: master_keys.mac_keys(),
+            reset_mac_keys: master_keys.reset_mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
             rate_limits: RateLimits::new(&settings.sign_ins),
             settings,
             pool,
-            hasher,
+            hasher: hasher.measured(metrics.hashing().clone()),
+            metrics,
         }))
     }
 
@@ -199,7 +214,7 @@ impl Identity {
     ///
     /// When the database cannot be asked.
     pub async fn list_signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
-        list_signing_keys(&self.0.pool).await
+        self.0.signing_keys.list().await
     }
 
     /// Lets the next key sign from now on, and answers it.
@@ -225,10 +240,28 @@ impl Identity {
         Ok(rotated)
     }
 
+    /// Seals every signing key under the first master key.
+    ///
+    /// # Errors
+    ///
+    /// When no master key opens one of them, or the database cannot be asked. Keys that were
+    /// resealed before that stay so.
+    pub async fn reseal_signing_keys(&self) -> Result<Resealed, Error> {
+        let done = self.0.signing_keys.reseal().await?;
+        tracing::info!(resealed = done.resealed, "signing keys resealed");
+        Ok(done)
+    }
+
     /// What the flows hold to.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// The connections to the database.

@@ -18,8 +18,9 @@
 //! | [`server`] | the composition root: listener, pool, keys, layers, health, drain | |
 //!
 //! Around them: [`config`] is the command line, [`command`] what each command does,
-//! [`proto`] the generated code, [`telemetry`] the logs, [`dev`] the private Postgres of
-//! `rollcall dev` and of the tests, and what else it shows.
+//! [`proto`] the generated code, [`telemetry`] logs and traces, [`metrics`] what Prometheus
+//! reads, [`dev`] the private Postgres of `rollcall dev` and of the tests, and what else it
+//! shows.
 //!
 //! [`client`] is for the other side: services that check access tokens, and devices. It is the
 //! feature `client`; everything above is the feature `server`.
@@ -83,10 +84,14 @@ mod error_chain;
 pub mod grpc;
 #[cfg(feature = "server")]
 pub mod identity;
+#[cfg(feature = "server")]
+pub mod metrics;
 pub mod model;
 pub mod proto;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+mod spans;
 #[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "server")]

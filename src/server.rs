@@ -3,11 +3,13 @@
 mod call;
 mod health;
 mod listen;
+mod methods;
 mod opening;
+mod operations;
 mod startup;
 mod well_known;
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use tonic::transport::server::Router;
 
@@ -17,6 +19,7 @@ use crate::{
         AuthService, KeyAdminService, SessionAdminService, UserAdminService, VerificationService,
     },
     identity::{self, Identity, password::PasswordHasher},
+    metrics::Metrics,
     proto::{
         self,
         v1::{
@@ -30,6 +33,7 @@ use crate::{
 use call::CallLayer;
 use health::{Health, Readiness};
 use listen::Listener;
+use operations::Operations;
 use tower::layer::util::Stack;
 use well_known::WellKnownLayer;
 
@@ -84,16 +88,17 @@ pub enum Error {
 pub struct Server {
     config: Serve,
     listener: Listener,
+    operations: Option<Operations>,
     identity: Identity,
     readiness: Readiness,
 }
 
 impl Server {
-    /// Checks the configuration and binds the listener. The database is not asked yet.
+    /// Checks the configuration and binds the listener and the operations port. The database is not asked yet.
     ///
     /// # Errors
     ///
-    /// When the configuration does not make sense or the address is taken.
+    /// When the configuration does not make sense or an address is taken.
     pub async fn bind(config: Serve) -> Result<Self, Error> {
         config.validate()?;
         let identity = identity(&config)?;
@@ -103,9 +108,14 @@ impl Server {
                 address: config.listen.address.clone(),
                 source,
             })?;
+        let operations = match config.operations.operations_listen {
+            Some(address) => Some(bind_operations(address).await?),
+            None => None,
+        };
         Ok(Self {
             config,
             listener,
+            operations,
             identity,
             readiness: Readiness::default(),
         })
@@ -115,6 +125,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> &ListenAddress {
         self.listener.address()
+    }
+
+    /// Where the operations port is; with the real port where 0 was asked for.
+    #[must_use]
+    pub fn operations_address(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().and_then(Operations::address)
     }
 
     /// The flows that the server answers with.
@@ -136,12 +152,17 @@ impl Server {
     ///
     /// When the database cannot be made ready by waiting.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let (health, health_service) = Health::new(self.readiness.clone()).await;
+        let metrics = self.identity.metrics().clone();
+        let (health, health_service) = Health::new(self.readiness.clone(), metrics).await;
         let health_service = health_service.max_decoding_message_size(MAX_MESSAGE);
         let router = self.router(&health)?.add_service(health_service);
         let pause = *self.config.listen.drain_pause;
         let limit = *self.config.listen.drain_limit;
         tracing::info!(address = %self.listener.address(), "listening");
+        let identity = self.identity.clone();
+        let operations = self
+            .operations
+            .map(|port| port.start(identity, health.serving()));
 
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let silence = *self.config.listen.keepalive_timeout;
@@ -173,14 +194,21 @@ impl Server {
             Ok(result) => result?,
             Err(_) => tracing::warn!("calls were still under way at the drain limit"),
         }
+        if let Some(operations) = operations {
+            operations.end().await;
+        }
         tracing::info!("stopped");
         Ok(())
     }
 
     fn router(&self, health: &Health) -> Result<Router<CallStack>, Error> {
         let listen = &self.config.listen;
-        let proxies = Arc::new(listen.trusted_proxies.clone());
-        let call = CallLayer::new(proxies, health.readiness(), *listen.request_timeout);
+        let call = CallLayer::new(
+            Arc::new(listen.trusted_proxies.clone()),
+            health.readiness(),
+            *listen.request_timeout,
+            self.identity.metrics().calls().clone(),
+        );
         let v1 = reflection().build_v1().map_err(Error::Reflection)?;
         let v1alpha = reflection().build_v1alpha().map_err(Error::Reflection)?;
         let identity = &self.identity;
@@ -226,7 +254,26 @@ fn identity(config: &Serve) -> Result<Identity, Error> {
     let pool = Pool::new(&config.database.database_url, &config.connections.pool())?;
     let hasher = PasswordHasher::new(config.password.hashing()).map_err(Error::Hasher)?;
     let master_keys = config.master_key.load()?;
-    Ok(Identity::new(config.settings(), pool, hasher, &master_keys))
+    let metrics = Metrics::new(methods::all());
+    Ok(Identity::new(
+        config.settings(),
+        pool,
+        hasher,
+        &master_keys,
+        metrics,
+    ))
+}
+
+async fn bind_operations(address: SocketAddr) -> Result<Operations, Error> {
+    let bound = Operations::bind(address).await;
+    let operations = bound.map_err(|source| Error::Listen {
+        address: ListenAddress::Tcp(address),
+        source,
+    })?;
+    if let Some(address) = operations.address() {
+        tracing::info!(%address, "operations port listening");
+    }
+    Ok(operations)
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

@@ -18,7 +18,7 @@ CREATE INDEX audit_events_actor ON audit_events (actor_id, id) WHERE actor_id IS
 CREATE TABLE user_sign_ins (
     user_id   uuid        PRIMARY KEY,
     -- Passwords whose check has begun since the last right one. Counted before the check,
-    -- so that no number of replicas checks more than the limit.
+    -- so that no number of replicas checks more than the limit. 100 where no more are checked.
     attempts  integer     NOT NULL,
     -- Those that were found wrong.
     failures  integer     NOT NULL,

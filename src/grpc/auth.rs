@@ -224,8 +224,19 @@ impl Auth for AuthService {
 
     async fn reset_password(
         &self,
-        _: Request<v1::ResetPasswordRequest>,
+        request: Request<v1::ResetPasswordRequest>,
     ) -> Result<Response<v1::ResetPasswordResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let act = act(&request);
+        self.identity.limit_address(act.ip_address)?;
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let token = fields.password_reset_token("reset_token", request.reset_token);
+        let policy = self.identity.settings().password_policy;
+        let new = fields.new_password("new_password", &request.new_password, policy);
+        let new = fields.finish(|| new)?;
+        let ended = self.identity.reset_password(&act, &token, &new).await?;
+        Ok(Response::new(v1::ResetPasswordResponse {
+            revoked_session_count: convert::count(ended),
+        }))
     }
 }

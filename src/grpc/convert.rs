@@ -7,6 +7,7 @@ use crate::{
     identity::Granted,
     model::{
         binding::{Binding, Reaction},
+        login::{LoginKind, UserLogin},
         session::{EndReason, Origin, State},
         signing_key::{KeyState, SigningKey},
         token_mode::TokenMode,
@@ -26,6 +27,29 @@ pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
 
 pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A user as `UserAdmin` answers with: with logins and lock.
+pub(super) fn whole_user(mut whole: User) -> v1::User {
+    let logins = std::mem::take(&mut whole.logins);
+    v1::User {
+        logins: logins.into_iter().map(user_login).collect(),
+        locked: whole.locked,
+        ..user(whole)
+    }
+}
+
+fn user_login(login: UserLogin) -> v1::UserLogin {
+    let kind = match login.kind {
+        LoginKind::Username => v1::LoginKind::Username,
+        LoginKind::Email => v1::LoginKind::Email,
+        LoginKind::Phone => v1::LoginKind::Phone,
+    };
+    v1::UserLogin {
+        login: login.login,
+        kind: kind.into(),
+        create_time: Some(timestamp(login.created_at)),
+    }
 }
 
 pub(super) fn user(user: User) -> v1::User {

@@ -186,6 +186,26 @@ impl From<Error> for Status {
                 Reason::LoginTaken,
                 "the login is taken",
             ),
+            Error::LoginNotFound => shape(
+                Code::NotFound,
+                Reason::LoginNotFound,
+                "the user does not have this login",
+            ),
+            Error::LoginFixed => shape(
+                Code::FailedPrecondition,
+                Reason::LoginFixed,
+                "the login that a user was created with stays",
+            ),
+            Error::TooManyLogins => shape(
+                Code::FailedPrecondition,
+                Reason::LoginFixed,
+                "the user has as many logins as are allowed",
+            ),
+            Error::PasswordResetTokenInvalid => shape(
+                Code::Unauthenticated,
+                Reason::PasswordResetTokenInvalid,
+                "the password reset token is not valid",
+            ),
             Error::RegistrationDisabled => shape(
                 Code::FailedPrecondition,
                 Reason::RegistrationDisabled,

@@ -66,6 +66,10 @@ impl Identity {
             user_id,
             password_hash,
         } = &begun.credentials;
+        if password_hash.is_none() {
+            hasher.verify_nobody(admission, password).await?;
+            return Ok(None);
+        }
         match hasher.verify(admission, password, password_hash).await {
             Ok(verdict) => Ok(verdict.matches.then_some(verdict.outdated)),
             Err(HashError::Unusable(reason)) => {

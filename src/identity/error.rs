@@ -74,6 +74,18 @@ pub enum Error {
     /// Another user has the login.
     #[error("the login is taken")]
     LoginTaken,
+    /// The user does not have the login.
+    #[error("the user does not have the login")]
+    LoginNotFound,
+    /// The login is the one that the user was created with.
+    #[error("the user was created with the login")]
+    LoginFixed,
+    /// The user has as many logins as are allowed.
+    #[error("the user has as many logins as are allowed")]
+    TooManyLogins,
+    /// Not a password reset token of this deployment, or one that cannot be used any more.
+    #[error("invalid password reset token")]
+    PasswordResetTokenInvalid,
     /// Registration is off.
     #[error("registration is off")]
     RegistrationDisabled,

@@ -5,6 +5,7 @@
 
 use super::{Error, Granted, Identity, caller::live_roles, incident::Bound};
 use crate::{
+    metrics::RefreshVerdict,
     model::{
         ids::{SessionId, UserId},
         session::{Origin, Superseded},
@@ -39,6 +40,7 @@ impl Identity {
         let mut rotation = self.rotation(exchange);
         for _ in 0..ATTEMPTS {
             if let Some(rotated) = self.rotate(&rotation).await? {
+                self.count(RefreshVerdict::Rotated);
                 return self.grant(rotated.session, rotated.roles, next).map(Some);
             }
             let Some(standing) = self
@@ -59,9 +61,13 @@ impl Identity {
                     }
                 }
                 Verdict::Repeated => match self.check_binding(&rotation, &standing).await? {
-                    Bound::Kept => return self.grant(standing.session, roles, next).map(Some),
+                    Bound::Kept => {
+                        self.count(RefreshVerdict::Repeated);
+                        return self.grant(standing.session, roles, next).map(Some);
+                    }
                     Bound::Noted(incident) => {
                         self.record(incident).await?;
+                        self.count(RefreshVerdict::Repeated);
                         return self.grant(standing.session, roles, next).map(Some);
                     }
                     Bound::MovedOn => {}
@@ -81,6 +87,10 @@ impl Identity {
             }
         }
         Err(Error::Conflict)
+    }
+
+    fn count(&self, verdict: RefreshVerdict) {
+        self.0.metrics.sessions().refreshed(verdict);
     }
 
     fn rotation(&self, exchange: Exchange) -> Rotation {

@@ -44,7 +44,8 @@ impl Identity {
             "last_good": last_good(standing),
         });
         let incident = incident(sessions::REFRESH_TOKEN_REUSED, rotation, detail);
-        self.end(incident, standing, EndReason::TokenReused).await
+        self.end(incident, standing, EndReason::TokenReused, Some(reuse))
+            .await
     }
 
     /// Whether a call may have what its token is good for, from where it came.
@@ -78,7 +79,7 @@ impl Identity {
             }
             Reaction::End => {
                 let reason = EndReason::BindingBroken;
-                if self.end(incident, standing, reason).await? {
+                if self.end(incident, standing, reason, None).await? {
                     return Err(Error::SessionEnded(Some(reason)));
                 }
                 Ok(Bound::MovedOn)
@@ -101,6 +102,7 @@ impl Identity {
         incident: Incident,
         standing: &Standing,
         reason: EndReason,
+        reuse: Option<Reuse>,
     ) -> Result<bool, Error> {
         let judged = Judged {
             incident,
@@ -112,7 +114,8 @@ impl Identity {
             let revoke = async |conn: &mut _| sessions::revoke_judged(conn, &judged).await;
             let ended = identity.0.pool.run(revoke).await?;
             if ended {
-                identity.0.feed.wake();
+                identity.ended(judged.reason, 1);
+                identity.count_theft(reuse);
                 report_ended(&judged);
             }
             Ok(ended)

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use super::{Error, Identity};
 use crate::{
     error_chain,
+    metrics::PurgedTable,
     model::session::Superseded,
     store::sessions::{self, PURGE_BATCH},
 };
@@ -38,7 +39,14 @@ impl Identity {
         // For as long as the feed tells of them, to verifiers whose clocks differ.
         let age = self.revocation_retention();
         let purge = async |conn: &mut _| sessions::purge_superseded(conn, age).await;
-        while self.0.pool.run(purge).await? == PURGE_BATCH {}
-        Ok(())
+        let metrics = self.0.metrics.purge();
+        loop {
+            let purged = self.0.pool.run(purge).await?;
+            metrics.removed(PurgedTable::SupersededTokens, purged);
+            if purged < PURGE_BATCH {
+                metrics.succeeded(PurgedTable::SupersededTokens);
+                return Ok(());
+            }
+        }
     }
 }

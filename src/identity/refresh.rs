@@ -35,6 +35,11 @@ impl Identity {
     /// short a time ago or is bound to elsewhere, the database lost a generation or
     /// cannot be asked.
     pub async fn refresh(&self, request: Refresh) -> Result<Granted, Error> {
+        let refreshed = self.refresh_uncounted(request).await;
+        self.count_refusal(refreshed, Error::RefreshTokenInvalid)
+    }
+
+    async fn refresh_uncounted(&self, request: Refresh) -> Result<Option<Granted>, Error> {
         // Before anything is used up, so that no rotation is left without its tokens.
         self.0.signing_keys.ring()?;
         let token = RefreshToken::decode(&request.refresh_token, &self.0.mac_keys)
@@ -46,8 +51,7 @@ impl Identity {
             presented: self.present(&token, &request)?,
             origin: request.origin,
         };
-        let granted = self.exchange(exchange).await?;
-        granted.ok_or(Error::RefreshTokenInvalid)
+        self.exchange(exchange).await
     }
 
     fn present(&self, token: &RefreshToken, request: &Refresh) -> Result<Presented, Error> {

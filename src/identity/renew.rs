@@ -31,6 +31,11 @@ impl Identity {
     /// [`Error::AccessTokenInvalid`], also for a token of a session that has a refresh
     /// token; else as [`Identity::refresh`].
     pub async fn renew(&self, request: Renew) -> Result<Granted, Error> {
+        let renewed = self.renew_uncounted(request).await;
+        self.count_refusal(renewed, Error::AccessTokenInvalid)
+    }
+
+    async fn renew_uncounted(&self, request: Renew) -> Result<Option<Granted>, Error> {
         let claims = self.claims_for_renewal(&request.access_token)?;
         let commitment = match claims.token_mode {
             TokenMode::Single => Commitment::from_jti(&claims.jti),
@@ -49,7 +54,6 @@ impl Identity {
             },
             origin: request.origin,
         };
-        let granted = self.exchange(exchange).await?;
-        granted.ok_or(Error::AccessTokenInvalid)
+        self.exchange(exchange).await
     }
 }

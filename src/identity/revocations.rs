@@ -73,6 +73,7 @@ pub(super) struct Feed {
     keys: Mutex<String>,
     news: broadcast::Sender<News>,
     places: Arc<Semaphore>,
+    max_watchers: usize,
     stopped: AtomicBool,
 }
 
@@ -95,6 +96,7 @@ impl Feed {
             keys: Mutex::default(),
             news: broadcast::Sender::new(BACKLOG),
             places: Arc::new(Semaphore::new(settings.max_watchers)),
+            max_watchers: settings.max_watchers,
             stopped: AtomicBool::new(false),
         }
     }
@@ -102,6 +104,11 @@ impl Feed {
     /// Hurries the look of this replica, and through it those of the others.
     pub(super) fn wake(&self) {
         self.woken.notify_one();
+    }
+
+    /// How many watch.
+    pub(super) fn watchers(&self) -> usize {
+        self.max_watchers - self.places.available_permits()
     }
 
     /// Whether the keys are others than the last time.
@@ -198,7 +205,9 @@ impl Identity {
             Some(now) => Since::Time(now - back),
             None => Since::Ago(retention(&self.0.settings) + back),
         };
+        let first = feed.past().now().is_none();
         let mut seen = revocations::see(conn, since).await?;
+        self.0.metrics.feed().looked();
         if feed.past().now().is_some_and(|before| seen.now < before) {
             // The database's clock was set back: what was forgotten by it matters again.
             let whole = Since::Ago(retention(&self.0.settings) + back);
@@ -216,6 +225,9 @@ impl Identity {
         // hears it.
         let mut past = feed.past();
         let parts = past.add(seen.now, seen.revocations);
+        if !first {
+            self.count_told(&parts, seen.now);
+        }
         let news = match parts.is_empty() {
             false => News::Revocations(parts.into(), seen.now),
             true if silent => News::Heartbeat(seen.now),
@@ -224,6 +236,15 @@ impl Identity {
         // It fails when nobody listens.
         let _ = feed.news.send(news);
         Ok(true)
+    }
+
+    /// How late what is told is. The rows carry the time at which their transaction began.
+    fn count_told(&self, parts: &[Part], now: OffsetDateTime) {
+        let metrics = self.0.metrics.feed();
+        for revocation in parts.iter().flat_map(|part| part.iter()) {
+            let delay = now - revocation.at;
+            metrics.told(delay.try_into().unwrap_or_default());
+        }
     }
 
     /// For how long a transaction that ends a session can take.

@@ -32,7 +32,7 @@ impl Identity {
             sessions::revoke_of_user(conn, user_id, session_id, EndReason::LoggedOut).await
         };
         if self.0.pool.run(revoke).await? {
-            self.0.feed.wake();
+            self.ended(EndReason::LoggedOut, 1);
             tracing::info!(%user_id, %session_id, "logged out");
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Identity {
         match self.0.pool.run(revoke).await? {
             Some(ended) => {
                 let user_id = ended.session.user_id;
-                self.0.feed.wake();
+                self.ended(EndReason::RevokedByAdmin, 1);
                 tracing::info!(session_id = %id, %user_id, "session revoked");
                 Ok(ended)
             }
@@ -123,7 +123,7 @@ impl Identity {
             sessions::revoke_of_user(conn, user_id, id, EndReason::RevokedByUser).await
         };
         if self.0.pool.run(revoke).await? {
-            self.0.feed.wake();
+            self.ended(EndReason::RevokedByUser, 1);
             tracing::info!(session_id = %id, %user_id, "session revoked by its user");
         }
         let standing = self.find_standing(user_id, id).await?;
@@ -144,7 +144,7 @@ impl Identity {
         let sign_out = async |conn: &mut _| sign_out::sign_out(conn, id, kept).await;
         let ended = self.0.pool.run(sign_out).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::RevokedByAdmin, ended);
         tracing::info!(user_id = %id, ended, "sessions revoked");
         Ok(ended)
     }

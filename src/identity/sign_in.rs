@@ -68,6 +68,10 @@ impl Identity {
     /// [`Error::InvalidCredentials`], [`Error::RateLimited`], [`Error::SessionLimitReached`],
     /// or when the password cannot be hashed or the database cannot be asked.
     pub async fn sign_in(&self, act: Act, request: SignIn) -> Result<SignedIn, Error> {
+        self.count_sign_in(self.sign_in_uncounted(act, request).await)
+    }
+
+    async fn sign_in_uncounted(&self, act: Act, request: SignIn) -> Result<SignedIn, Error> {
         self.limit_address(act.ip_address)?;
         self.limit_login(&request.login)?;
         // Before anything is written, so that no session is opened without its token.
@@ -95,8 +99,11 @@ impl Identity {
                 // The hash was replaced meanwhile: by another password, or by an upgrade.
                 Opening::Late | Opening::Void => continue,
             };
-            if !ended.is_empty() {
-                self.0.feed.wake();
+            for reason in ended
+                .iter()
+                .filter_map(|seen| Some(seen.session.ended?.reason))
+            {
+                self.ended(reason, 1);
             }
             tracing::info!(
                 user_id = %new.user_id, session_id = %new.id, ended = ended.len(), "signed in"

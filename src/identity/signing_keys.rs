@@ -6,6 +6,7 @@
 
 mod emergency;
 mod keyring;
+mod measures;
 mod pair;
 mod reseal;
 
@@ -15,11 +16,12 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, Notify};
 
 pub(super) use keyring::{ActiveKey, Keyring};
-pub use reseal::{Resealed, reseal_signing_keys};
+pub use reseal::Resealed;
 
 use super::{Error, MasterKeys, master_keys::SealKeys};
 use crate::{
     error_chain,
+    metrics::KeyMetrics,
     model::signing_key::{Policy, SigningKey, Step, plan, remaining_lead},
     store::{
         self, Pool,
@@ -46,6 +48,7 @@ pub struct SigningKeys {
     /// reading never replaces a newer one.
     loading: Mutex<()>,
     wake: Notify,
+    metrics: KeyMetrics,
 }
 
 impl SigningKeys {
@@ -59,7 +62,13 @@ impl SigningKeys {
             ring: ArcSwapOption::empty(),
             loading: Mutex::new(()),
             wake: Notify::new(),
+            metrics: KeyMetrics::default(),
         }
+    }
+
+    /// The keys, whose ages are told to `metrics` from now on.
+    pub(super) fn measured(self, metrics: KeyMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The keys, once they were loaded.
@@ -70,6 +79,12 @@ impl SigningKeys {
     /// Has the keys looked at as soon as possible.
     pub(super) fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// All keys there ever were, newest first.
+    pub(super) async fn list(&self) -> Result<Vec<SigningKey>, Error> {
+        let list = async |conn: &mut _| signing_keys::list(conn).await;
+        Ok(self.pool.run(list).await?)
     }
 
     /// Looks at the keys every so often, and when woken.
@@ -211,6 +226,7 @@ impl SigningKeys {
         let renewal = self.policy.renewal;
         let find = async |conn: &mut _| signing_keys::find_former(conn, renewal).await;
         let former = self.pool.run(find).await?;
+        self.measure(&published);
         match self.open_all(&published, &former) {
             Ok(Some(ring)) => self.ring.store(Some(Arc::new(ring))),
             Ok(None) => {}
@@ -259,16 +275,6 @@ impl SigningKeys {
     fn tend_after(&self) -> TendAfter<'_> {
         TendAfter(self)
     }
-}
-
-/// All keys there ever were, newest first.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn list_signing_keys(pool: &Pool) -> Result<Vec<SigningKey>, Error> {
-    let list = async |conn: &mut _| signing_keys::list(conn).await;
-    Ok(pool.run(list).await?)
 }
 
 /// Wakes when it is dropped: a caller who hangs up ends a flow anywhere.

@@ -8,11 +8,12 @@ use crate::{
         login::Login,
         password::{Password, PasswordHash, Weakness},
         role::Roles,
+        session::EndReason,
         user::User,
     },
     store::{
         Page, Pool, sign_ins, sign_out,
-        users::{self, Change},
+        users::{self, Change, Filter},
     },
 };
 
@@ -103,13 +104,17 @@ impl Identity {
         Ok(self.0.pool.run(find).await?)
     }
 
-    /// One page of users, newest first.
+    /// One page of the users that a filter meets, newest first.
     ///
     /// # Errors
     ///
     /// When the database cannot be asked.
-    pub async fn list_users(&self, page: Page<UserId>) -> Result<Vec<User>, Error> {
-        let list = async |conn: &mut _| users::list(conn, page).await;
+    pub async fn list_users(
+        &self,
+        filter: &Filter,
+        page: Page<UserId>,
+    ) -> Result<Vec<User>, Error> {
+        let list = async |conn: &mut _| users::list(conn, filter, page).await;
         Ok(self.0.pool.run(list).await?)
     }
 
@@ -122,7 +127,7 @@ impl Identity {
         let update = async |conn: &mut _| sign_out::update_user(conn, change).await;
         let updated = self.0.pool.run(update).await?;
         let (user, ended) = updated.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::UserDisabled, ended);
         tracing::info!(user_id = %user.id, ended, "user updated");
         Ok((user, ended))
     }
@@ -139,7 +144,7 @@ impl Identity {
         let set = async |conn: &mut _| sign_out::set_password(conn, id, &password_hash).await;
         let ended = self.0.pool.run(set).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::PasswordChanged, ended);
         tracing::info!(user_id = %id, ended, "password set");
         Ok(ended)
     }
@@ -175,7 +180,7 @@ impl Identity {
             };
             // None: the hash was replaced meanwhile, by another password or an upgrade.
             if let Some(ended) = self.0.pool.run(change).await? {
-                self.0.feed.wake();
+                self.ended(EndReason::PasswordChanged, ended);
                 tracing::info!(user_id = %id, ended, "password changed");
                 return Ok(ended);
             }
@@ -205,12 +210,16 @@ impl Identity {
         let delete = async |conn: &mut _| sign_out::delete_user(conn, id).await;
         let ended = self.0.pool.run(delete).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
-        self.0.feed.wake();
+        self.ended(EndReason::UserDeleted, ended);
         tracing::info!(user_id = %id, ended, "user deleted");
         Ok(ended)
     }
 
-    async fn hash_strong(&self, password: &Password, user: &User) -> Result<PasswordHash, Error> {
+    pub(super) async fn hash_strong(
+        &self,
+        password: &Password,
+        user: &User,
+    ) -> Result<PasswordHash, Error> {
         let weakness = self
             .weakness(password, &user.login, &user.display_name)
             .await?;
@@ -221,18 +230,33 @@ impl Identity {
     }
 }
 
-/// Creates a user; what [`Identity::create_user`] does, and the command line for the
-/// first operator.
+/// Creates an operator where there is none who can sign in; `None` where there is. Whoever
+/// has the database can write any row: this keeps from mistakes, and guards nothing.
+///
+/// # Errors
+///
+/// As [`Identity::create_user`].
+pub async fn create_first_operator(
+    pool: &Pool,
+    hasher: &PasswordHasher,
+    new: NewUser,
+) -> Result<Option<User>, Error> {
+    if pool
+        .run(async |conn| users::has_operator(conn).await)
+        .await?
+    {
+        return Ok(None);
+    }
+    create_user(pool, hasher, new).await.map(Some)
+}
+
+/// Creates a user.
 ///
 /// # Errors
 ///
 /// [`Error::LoginTaken`], or when the password cannot be hashed or the database cannot
 /// be asked.
-pub async fn create_user(
-    pool: &Pool,
-    hasher: &PasswordHasher,
-    new: NewUser,
-) -> Result<User, Error> {
+async fn create_user(pool: &Pool, hasher: &PasswordHasher, new: NewUser) -> Result<User, Error> {
     let password_hash = hasher.hash(&new.password).await?;
     let row = users::NewUser {
         id: UserId::generate(),

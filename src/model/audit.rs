@@ -173,6 +173,19 @@ pub struct NewEvent {
     pub detail: Option<Detail>,
 }
 
+impl NewEvent {
+    /// What happened to a user, of which there is nothing more to say.
+    #[must_use]
+    pub fn of_user(kind: EventKind, user_id: UserId) -> Self {
+        Self {
+            kind,
+            user_id: Some(user_id),
+            session_id: None,
+            detail: None,
+        }
+    }
+}
+
 /// The id of an event: a UUID version 7 whose time is that of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub Uuid);

@@ -1,5 +1,7 @@
 //! What surrounds every call: its id, its span, its deadline, its line in the log.
 
+mod measured;
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -13,28 +15,43 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
-use tracing::{Instrument, field};
+use tracing::{Instrument, Span, field};
 
 use super::{MAX_MESSAGE, health::Readiness};
-use crate::grpc::{Proxies, request_id, status};
+use crate::{
+    grpc::{Proxies, request_id, status},
+    metrics::CallMetrics,
+    telemetry,
+};
 
 /// The packages whose services wait for the database.
 const PACKAGE: &str = "/rollcall.";
 
+/// What takes as long as its caller has something to send: the server's own limit does not
+/// count, the caller's does.
+const UNLIMITED: [&str; 1] = ["/rollcall.v1.UserAdmin/ImportUsers"];
+
 /// Wraps every service in a [`Call`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct CallLayer {
     proxies: Proxies,
     readiness: Readiness,
     timeout: Duration,
+    metrics: CallMetrics,
 }
 
 impl CallLayer {
-    pub(super) fn new(proxies: Proxies, readiness: Readiness, timeout: Duration) -> Self {
+    pub(super) fn new(
+        proxies: Proxies,
+        readiness: Readiness,
+        timeout: Duration,
+        metrics: CallMetrics,
+    ) -> Self {
         Self {
             proxies,
             readiness,
             timeout,
+            metrics,
         }
     }
 }
@@ -51,7 +68,7 @@ impl<S> Layer<S> for CallLayer {
 }
 
 /// A service with what surrounds each of its calls.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Call<S> {
     inner: S,
     layer: CallLayer,
@@ -75,6 +92,7 @@ where
         request.extensions_mut().insert(self.layer.proxies.clone());
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let method = request.uri().path().to_owned();
+        let measured = self.layer.metrics.begin(&method);
         // At the level that every filter lets through: a warning needs the id most.
         let span = tracing::error_span!(
             "call",
@@ -82,7 +100,10 @@ where
             method,
             user_id = field::Empty,
             session_id = field::Empty,
+            trace_id = field::Empty,
         );
+        let known = self.layer.metrics.known(&method);
+        telemetry::continue_trace(&span, request.headers(), known);
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
@@ -93,8 +114,10 @@ where
             if let Ok(header) = header {
                 response.headers_mut().insert(request_id::HEADER, header);
             }
-            log(&method, &response, started.elapsed());
-            Ok(response)
+            let code = code(&response);
+            log(&method, code, started.elapsed());
+            telemetry::end_trace(&Span::current(), code);
+            Ok(measured::end(measured, code, response))
         };
         Box::pin(request_id::CURRENT.scope(id, call).instrument(span))
     }
@@ -107,7 +130,12 @@ where
     if request.uri().path().starts_with(PACKAGE) && !layer.readiness.is_ready() {
         return status::unavailable().into_http();
     }
-    let timeout = deadline(request.headers(), layer.timeout);
+    let limit = if UNLIMITED.contains(&request.uri().path()) {
+        Duration::MAX
+    } else {
+        layer.timeout
+    };
+    let timeout = deadline(request.headers(), limit);
     let call = AssertUnwindSafe(inner.call(request)).catch_unwind();
     let response = match tokio::time::timeout(timeout, call).await {
         Ok(Ok(Ok(response))) => response,
@@ -171,13 +199,18 @@ fn parse_timeout(text: &str) -> Option<Duration> {
     }
 }
 
-/// The code of a reply that ended with its headers; a stream that goes on is OK so far.
-fn code(headers: &HeaderMap) -> Code {
-    Status::from_header_map(headers).map_or(Code::Ok, |status| status.code())
+/// The code of a reply that ended with its headers; a stream that goes on is OK so far. What
+/// was refused before gRPC has none.
+fn code(response: &Response<Body>) -> Code {
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    match Status::from_header_map(response.headers()) {
+        Some(status) => status.code(),
+        None if refused => Code::Unknown,
+        None => Code::Ok,
+    }
 }
 
-fn log(method: &str, response: &Response<Body>, elapsed: Duration) {
-    let code = code(response.headers());
+fn log(method: &str, code: Code, elapsed: Duration) {
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     if method.starts_with(PACKAGE) {
         tracing::info!(?code, micros, "call ended");
@@ -212,5 +245,7 @@ mod tests {
         assert_eq!(deadline(&headers, limit), Duration::from_millis(990));
         headers.insert("grpc-timeout", HeaderValue::from_static("60S"));
         assert_eq!(deadline(&headers, limit), limit);
+        let unlimited = deadline(&headers, Duration::MAX);
+        assert_eq!(unlimited, Duration::from_millis(59_990));
     }
 }

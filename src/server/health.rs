@@ -1,7 +1,10 @@
 //! Health (grpc.health.v1). `""` is liveness: the process was ready once, and answers.
 //! Each service by name is readiness: the database can be asked.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::{Mutex, watch};
 use tonic::server::NamedService;
@@ -15,6 +18,7 @@ use crate::{
     grpc::{
         AuthService, KeyAdminService, SessionAdminService, UserAdminService, VerificationService,
     },
+    metrics::Metrics,
     proto::v1::{
         auth_server::AuthServer, key_admin_server::KeyAdminServer,
         session_admin_server::SessionAdminServer, user_admin_server::UserAdminServer,
@@ -48,9 +52,21 @@ impl Readiness {
     }
 }
 
+/// Whether health says at this moment that the services answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Serving(Arc<AtomicBool>);
+
+impl Serving {
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// What the health service reports.
 pub(super) struct Health {
     readiness: Readiness,
+    serving: Serving,
+    metrics: Metrics,
     reporter: HealthReporter,
     // Once stopped, nothing turns back to SERVING.
     stopped: Mutex<bool>,
@@ -58,10 +74,15 @@ pub(super) struct Health {
 
 impl Health {
     /// Everything NOT_SERVING, `""` too.
-    pub(super) async fn new(readiness: Readiness) -> (Self, HealthServer<impl HealthRpc>) {
+    pub(super) async fn new(
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> (Self, HealthServer<impl HealthRpc>) {
         let (reporter, service) = health_reporter();
         let health = Self {
             readiness,
+            serving: Serving::default(),
+            metrics,
             reporter,
             stopped: Mutex::new(false),
         };
@@ -72,6 +93,10 @@ impl Health {
 
     pub(super) fn readiness(&self) -> Readiness {
         self.readiness.clone()
+    }
+
+    pub(super) fn serving(&self) -> Serving {
+        self.serving.clone()
     }
 
     /// Migrations, keys and pool are ready.
@@ -85,19 +110,18 @@ impl Health {
 
     /// Whether the database can be asked.
     pub(super) async fn set_database(&self, reachable: bool) {
+        self.metrics.pool().set_up(reachable);
         let stopped = self.stopped.lock().await;
         if !*stopped {
-            for service in SERVICES {
-                self.report(service, reachable).await;
-            }
+            self.report_services(reachable).await;
         }
     }
 
     /// NOT_SERVING for good: no new calls should come.
     pub(super) async fn stop(&self) {
-        self.set_database(false).await;
         let mut stopped = self.stopped.lock().await;
         *stopped = true;
+        self.report_services(false).await;
         self.report("", false).await;
     }
 
@@ -106,6 +130,14 @@ impl Health {
         let mut reporter = self.reporter.clone();
         for service in SERVICES.into_iter().chain([""]) {
             reporter.clear_service_status(service).await;
+        }
+    }
+
+    async fn report_services(&self, serving: bool) {
+        self.serving.0.store(serving, Ordering::Relaxed);
+        self.metrics.set_ready(serving);
+        for service in SERVICES {
+            self.report(service, serving).await;
         }
     }
 

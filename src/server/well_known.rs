@@ -23,6 +23,8 @@ use crate::identity::Identity;
 const JWKS: &str = "/.well-known/jwks.json";
 /// The path of the metadata (RFC 8414 section 3); that of the issuer may follow.
 const METADATA: &str = "/.well-known/oauth-authorization-server";
+/// Every path.
+pub(super) const PATHS: [&str; 2] = [JWKS, METADATA];
 
 /// Answers the well-known paths in front of the services.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
@@ -20,6 +20,10 @@ use super::{
     DatabaseUrl, Error,
     connect::{ConnectError, Connector},
     retry::{Step, retry_conflicts},
+};
+use crate::{
+    metrics::{PoolMetrics, PoolUse, StatementFailure},
+    spans,
 };
 
 /// What a request to cancel a statement may take, its own connection included.
@@ -42,6 +46,7 @@ pub struct PoolOptions {
 pub struct Pool {
     connections: managed::Pool<Manager>,
     connection_timeout: Duration,
+    metrics: PoolMetrics,
 }
 
 impl Pool {
@@ -67,7 +72,26 @@ impl Pool {
         Ok(Self {
             connections,
             connection_timeout,
+            metrics: PoolMetrics::default(),
         })
+    }
+
+    /// The pool, which counts what it does in `metrics` from now on.
+    #[must_use]
+    pub fn measured(self, metrics: PoolMetrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// The connections at this moment.
+    #[must_use]
+    pub fn connections(&self) -> PoolUse {
+        let status = self.connections.status();
+        PoolUse {
+            max: status.max_size,
+            size: status.size,
+            in_use: status.size.saturating_sub(status.available),
+            waiting: status.waiting,
+        }
     }
 
     /// Runs a step on a connection. One that lost against another transaction was rolled
@@ -83,15 +107,27 @@ impl Pool {
         S: AsyncFn(&mut AsyncPgConnection) -> Result<T, Error>,
         for<'c> S: Step<&'c mut AsyncPgConnection, T>,
     {
-        retry_conflicts(|| async {
+        let span = tracing::info_span!(
+            target: spans::TARGET,
+            "statement",
+            otel.name = spans::flow_name::<S>(),
+            otel.kind = "client",
+            db.system.name = "postgresql",
+        );
+        let retried = || self.metrics.retried();
+        let attempt = || async {
             let mut conn = self.get().await?;
             let result = step(&mut conn).await;
             if let Err(Error::Unavailable(_)) = result {
                 conn.discard();
             }
             result
-        })
-        .await
+        };
+        let result = retry_conflicts(attempt, retried).instrument(span).await;
+        if let Some(failure) = result.as_ref().err().and_then(failure) {
+            self.metrics.failed(failure);
+        }
+        result
     }
 
     /// Takes a connection out of the pool, or makes one.
@@ -100,11 +136,28 @@ impl Pool {
     ///
     /// [`Error::Unavailable`] when that fails or takes longer than `connection_timeout`.
     pub async fn get(&self) -> Result<Connection, Error> {
-        match tokio::time::timeout(self.connection_timeout, self.connections.get()).await {
+        let started = Instant::now();
+        let got = tokio::time::timeout(self.connection_timeout, self.connections.get()).await;
+        self.metrics.waited(started.elapsed());
+        match got {
             Ok(Ok(object)) => Ok(Connection(Some(object))),
             Ok(Err(PoolError::Backend(error))) => Err(Error::Unavailable(error.into())),
             Ok(Err(error)) => Err(Error::Unavailable(error.into())),
             Err(elapsed) => Err(Error::Unavailable(elapsed.into())),
+        }
+    }
+}
+
+/// What is wrong with the database, where that is what an error says: a row that another has
+/// taken says nothing of it.
+fn failure(error: &Error) -> Option<StatementFailure> {
+    match error {
+        Error::Unavailable(_) => Some(StatementFailure::Unavailable),
+        Error::Conflict(_) => Some(StatementFailure::Conflict),
+        Error::Deadline(_) => Some(StatementFailure::Canceled),
+        error if error.unique_violation().is_some() => None,
+        Error::Corrupt { .. } | Error::Setup(_) | Error::Unexpected(_) => {
+            Some(StatementFailure::Unexpected)
         }
     }
 }

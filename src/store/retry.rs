@@ -8,12 +8,16 @@ const ATTEMPTS: u32 = 3;
 
 /// Runs `attempt`, a whole transaction from its BEGIN on, up to three times, as long as
 /// it ends in [`Error::Conflict`]: the server has rolled it back, so nothing of it
-/// happened. Between two attempts it waits some milliseconds, more each time, at random.
+/// happened. Between two attempts it waits some milliseconds, more each time, at random,
+/// and says so by `retried`.
 ///
 /// # Errors
 ///
 /// The error of the last attempt.
-pub(super) async fn retry_conflicts<T, F, Attempt>(mut attempt: F) -> Result<T, Error>
+pub(super) async fn retry_conflicts<T, F, Attempt>(
+    mut attempt: F,
+    retried: impl Fn(),
+) -> Result<T, Error>
 where
     F: FnMut() -> Attempt,
     Attempt: Future<Output = Result<T, Error>>,
@@ -21,6 +25,7 @@ where
     for attempted in 1..ATTEMPTS {
         match attempt().await {
             Err(Error::Conflict(_)) => {
+                retried();
                 let longest = 20_000 << attempted;
                 let pause = Duration::from_micros(random() % longest);
                 tokio::time::sleep(pause).await;
@@ -56,12 +61,14 @@ pub(super) fn random() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     /// Runs with `conflicts` attempts that conflict before one that succeeds.
     async fn run(conflicts: u32) -> (Result<u32, Error>, u32) {
-        let mut attempts = 0;
-        let result = retry_conflicts(|| {
+        let (mut attempts, retries) = (0, Cell::new(0));
+        let attempt = || {
             attempts += 1;
             let attempt = attempts;
             async move {
@@ -71,8 +78,9 @@ mod tests {
                     Ok(attempt)
                 }
             }
-        })
-        .await;
+        };
+        let result = retry_conflicts(attempt, || retries.set(retries.get() + 1)).await;
+        assert_eq!(retries.get(), attempts - 1, "every further attempt is told");
         (result, attempts)
     }
 
@@ -93,11 +101,11 @@ mod tests {
     #[tokio::test]
     async fn another_error_is_not_retried() {
         let mut attempts = 0;
-        let result: Result<(), _> = retry_conflicts(|| {
+        let attempt = || {
             attempts += 1;
             async { Err(Error::Unavailable("gone".into())) }
-        })
-        .await;
+        };
+        let result: Result<(), _> = retry_conflicts(attempt, || ()).await;
         assert!(matches!(result, Err(Error::Unavailable(_))));
         assert_eq!(attempts, 1);
     }

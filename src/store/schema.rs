@@ -23,6 +23,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    password_reset_tokens (user_id) {
+        user_id -> Uuid,
+        id -> Uuid,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (user_id, id) {
         user_id -> Uuid,
         id -> Uuid,
@@ -62,16 +70,6 @@ diesel::table! {
         actor_session_id -> Nullable<Uuid>,
         request_id -> Text,
         ip_address -> Nullable<Inet>,
-    }
-}
-
-diesel::table! {
-    user_sign_ins (user_id) {
-        user_id -> Uuid,
-        attempts -> Int4,
-        failures -> Int4,
-        failed_at -> Nullable<Timestamptz>,
-        opened -> Int8,
     }
 }
 

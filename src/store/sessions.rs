@@ -7,6 +7,7 @@ mod rotate;
 mod row;
 mod superseded;
 
+pub(super) use list::escape_like;
 pub use list::{Filter, Range, list};
 pub use open::{NewSession, Opening, open, open_in_turn};
 pub use revoke::{

@@ -10,7 +10,7 @@ mod unlock;
 
 pub use fail::{Failure, fail};
 pub(super) use unlock::FORGET;
-pub use unlock::{ATTEMPTS_OF_U, reset, unlock};
+pub use unlock::unlock;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -72,8 +72,9 @@ const RULE: &str = "), place AS (\
      ), begun AS (\
        INSERT INTO user_sign_ins AS t (user_id, attempts, failures, opened) \
        SELECT user_id, attempts, 0, 0 FROM place \
-       ON CONFLICT (user_id) DO UPDATE SET attempts = t.attempts + excluded.attempts, \
-         failed_at = CASE WHEN (SELECT delays FROM rule)[least(t.failures, \
+       ON CONFLICT (user_id) DO UPDATE SET attempts = CASE \
+           WHEN t.attempts + excluded.attempts >= (SELECT max_attempts FROM rule) THEN 100 \
+           ELSE t.attempts + excluded.attempts END, failed_at = CASE WHEN (SELECT delays FROM rule)[least(t.failures, \
            cardinality((SELECT delays FROM rule)))] > 0 THEN now() ELSE t.failed_at END \
        WHERE t.attempts < (SELECT max_attempts FROM rule) AND (t.failed_at IS NULL \
          OR now() >= t.failed_at + coalesce((SELECT delays FROM rule)[least(t.failures, \
@@ -103,6 +104,7 @@ type Row = (
 );
 
 statement! {
+    /// A hundred attempts stand for as many as are allowed, so that what is locked shows.
     /// Once wrong passwords bring a delay, the beginning of a check renews it as well, so
     /// that of many at once one is made.
     Begin(&Binds<'a>) -> RowSql = |it|

@@ -6,12 +6,14 @@
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 use super::{
-    Error, sessions, sign_ins,
+    Error, audit, password_resets, sessions,
     users::{self, Change},
 };
 use crate::model::{
+    audit::{Act, EventKind, NewEvent},
     ids::{SessionId, UserId},
     password::PasswordHash,
+    password_reset_token::PasswordResetToken,
     session::EndReason,
     user::User,
 };
@@ -55,7 +57,33 @@ pub async fn set_password(
         if !users::set_password(conn, id, password_hash).await? {
             return Ok(None);
         }
-        sign_ins::reset(conn, id).await?;
+        users::forget_failures(conn, id).await?;
+        password_resets::void(conn, id).await?;
+        end_all(conn, id, EndReason::PasswordChanged).await
+    })
+    .await
+}
+
+/// Sets a user's password with a token, which is used up by it, lets the user's passwords be
+/// checked again, and ends all sessions; `None` where the token cannot be used.
+///
+/// # Errors
+///
+/// When the database cannot be asked; then nothing has changed.
+pub async fn reset_password(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    token: PasswordResetToken,
+    password_hash: &PasswordHash,
+) -> Result<Option<usize>, Error> {
+    let id = token.user_id;
+    conn.transaction(async |conn| {
+        if !users::lock(conn, id).await? || !password_resets::consume(conn, token).await? {
+            return Ok(None);
+        }
+        users::set_password(conn, id, password_hash).await?;
+        users::forget_failures(conn, id).await?;
+        audit::record(conn, act, &NewEvent::of_user(EventKind::PasswordReset, id)).await?;
         end_all(conn, id, EndReason::PasswordChanged).await
     })
     .await
@@ -78,7 +106,8 @@ pub async fn change_password(
         if !users::replace_password(conn, id, verified, password_hash).await? {
             return Ok(None);
         }
-        sign_ins::reset(conn, id).await?;
+        users::forget_failures(conn, id).await?;
+        password_resets::void(conn, id).await?;
         let reason = EndReason::PasswordChanged;
         let ended = sessions::revoke_user_sessions_except(conn, id, &[kept], reason).await?;
         Ok(Some(ended))
@@ -104,6 +133,7 @@ pub async fn update_user(
         let Some(user) = users::update(conn, change).await? else {
             return Ok(None);
         };
+        password_resets::void(conn, change.id).await?;
         let ended = end_all(conn, change.id, EndReason::UserDisabled).await?;
         Ok(Some((user, ended.unwrap_or(0))))
     })
@@ -118,7 +148,8 @@ pub async fn update_user(
 /// When the database cannot be asked; then nothing has changed.
 pub async fn delete_user(conn: &mut AsyncPgConnection, id: UserId) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
-        if !users::delete(conn, id).await? {
+        // Its statement sees the logins that were added before it had the lock.
+        if !users::lock(conn, id).await? || !users::delete(conn, id).await? {
             return Ok(None);
         }
         let ended = sessions::revoke_user_sessions(conn, id, EndReason::UserDeleted).await?;

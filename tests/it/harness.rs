@@ -12,7 +12,7 @@ mod raw;
 mod requests;
 mod wire;
 
-use std::{ops::Deref, sync::LazyLock, time::Duration};
+use std::{net::SocketAddr, ops::Deref, sync::LazyLock, time::Duration};
 
 use clap::Parser;
 use rollcall::{
@@ -132,6 +132,8 @@ pub struct Replica {
     pub identity: Identity,
     pub address: String,
     pub channel: Channel,
+    /// Where its operations port is, if it has one.
+    pub operations: Option<SocketAddr>,
     hashing: HashingOptions,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<Result<(), rollcall::server::Error>>>,
@@ -153,6 +155,7 @@ impl Replica {
             panic!("the tests listen on TCP");
         };
         let identity = server.identity().clone();
+        let operations = server.operations_address();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
@@ -162,10 +165,16 @@ impl Replica {
             identity,
             channel: lifecycle::connect(&address).await,
             address,
+            operations,
             hashing,
             stop: Some(stop),
             running: Some(running),
         }
+    }
+
+    /// The address of its operations port, which it has.
+    pub fn operations(&self) -> SocketAddr {
+        self.operations.expect("started with --operations-listen")
     }
 
     pub fn auth(&self) -> AuthClient<Channel> {

@@ -12,6 +12,9 @@ const LAYERS: [&str; 6] = ["command", "server", "grpc", "identity", "store", "mo
 /// What no layer below the server may know.
 const ABOVE: [&str; 3] = ["config", "dev", "telemetry"];
 
+/// What every layer may know, and what knows none of them.
+const LEAVES: [&str; 2] = ["metrics", "spans"];
+
 /// All of the client library that is not its own: what it shares with the server.
 const CLIENT_KNOWS: [&str; 7] = [
     "client",
@@ -24,10 +27,11 @@ const CLIENT_KNOWS: [&str; 7] = [
 ];
 
 /// What only some layers may know.
-const ONLY_IN: [(&str, &[&str]); 3] = [
+const ONLY_IN: [(&str, &[&str]); 4] = [
     ("diesel", &["store"]),
-    ("tonic", &["server", "grpc"]),
-    ("crate::proto", &["server", "grpc"]),
+    ("tonic", &["command", "server", "grpc"]),
+    ("crate::proto", &["command", "server", "grpc"]),
+    ("prometheus_client", &[]),
 ];
 
 #[test]
@@ -50,6 +54,18 @@ fn layers_import_only_what_is_below_them() {
                     file.display()
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn leaves_import_nothing_but_themselves() {
+    for leaf in LEAVES {
+        for (file, text) in sources(leaf) {
+            let foreign = imports(&text)
+                .into_iter()
+                .find(|path| path != leaf && !path.starts_with(&format!("{leaf}::")));
+            assert_eq!(foreign, None, "{}", file.display());
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The life of the keys that sign access tokens: next, active, retiring, gone.
 
 mod by_hand;
-mod commands;
 mod emergency;
 mod es256;
 mod load;

@@ -173,6 +173,43 @@ async fn look_at_revocations_among_thousands_of_sessions_uses_the_indexes() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn search_by_how_a_login_begins_among_100_000_users_uses_the_index() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    let filter = rollcall::proto::v1::UserFilter {
+        login_prefix: "crowd1234".to_owned(),
+        ..Default::default()
+    };
+    let request = rollcall::proto::v1::ListUsersRequest {
+        filter: Some(filter),
+        ..Default::default()
+    };
+    let listed = it.user_admin().list_users(admin.request(request)).await;
+    listed.expect("lists");
+    let client = it.database.connect().await;
+    client.batch_execute(USERS).await.expect("inserts");
+    let settings = "SET plan_cache_mode = force_generic_plan";
+    client.batch_execute(settings).await.expect("sets");
+    let searches = sent(&client, "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query LIKE '%n.login ~>=~%' AND query NOT LIKE '%pg_stat%'").await;
+    let [search] = &searches[..] else {
+        panic!("not one search: {searches:?}")
+    };
+    let plan = plan(&client, search).await;
+    assert!(plan.contains("user_logins_prefix"), "{plan}");
+    assert!(!plan.contains("Seq Scan"), "{plan}");
+}
+
+/// 100,000 users.
+const USERS: &str = "
+    INSERT INTO users (id, login, display_name, roles, password_hash, created_at, updated_at,
+                       sessions_valid_after)
+      SELECT md5('u' || n)::uuid, 'crowd' || n, '', '{}', 'x', now(), now(), now()
+      FROM generate_series(1, 100000) AS n;
+    INSERT INTO user_logins (login, user_id)
+      SELECT 'crowd' || n, md5('u' || n)::uuid FROM generate_series(1, 100000) AS n;
+    ANALYZE users, user_logins";
+
 /// 2,000 users with ten sessions each, most of them live.
 const CROWD: &str = "
     INSERT INTO users (id, login, display_name, roles, password_hash, created_at, updated_at,

@@ -8,7 +8,8 @@ use rollcall::{
     identity::{self, MasterKey},
     model::{
         ids::{SessionId, UserId},
-        refresh_token::{Commitment, MacKey, MacKeys, RefreshToken},
+        mac::{MacKey, MacKeys},
+        refresh_token::{Commitment, RefreshToken},
     },
     proto::v1,
     server::{Error, Server},

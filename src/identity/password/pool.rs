@@ -3,6 +3,7 @@
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use argon2::Block;
@@ -11,7 +12,10 @@ use tokio::{
     task::spawn_blocking,
 };
 
+use tracing::Instrument;
+
 use super::HashError;
+use crate::{metrics::HashingMetrics, spans};
 
 /// Lets a fixed number of hashes run at once and a fixed number wait.
 #[derive(Debug)]
@@ -21,6 +25,9 @@ pub(super) struct Pool {
     /// A permit for each that runs.
     running: Arc<Semaphore>,
     memory: Arc<WorkingMemory>,
+    concurrency: usize,
+    places: usize,
+    metrics: HashingMetrics,
 }
 
 impl Pool {
@@ -30,7 +37,22 @@ impl Pool {
             admission: Arc::new(Semaphore::new(concurrency + queue)),
             running: Arc::new(Semaphore::new(concurrency)),
             memory: Arc::new(WorkingMemory::new(blocks)),
+            concurrency,
+            places: concurrency + queue,
+            metrics: HashingMetrics::default(),
         }
+    }
+
+    pub(super) fn measured(self, metrics: HashingMetrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Takes down how many run and wait at this moment.
+    pub(super) fn sample(&self) {
+        let taken = self.places - self.admission.available_permits();
+        let running = self.concurrency - self.running.available_permits();
+        let waiting = taken.saturating_sub(running);
+        self.metrics.set_queue(running, waiting, self.places);
     }
 
     /// Takes a place, among those that run or wait.
@@ -40,7 +62,10 @@ impl Pool {
     /// [`HashError::Busy`] at once when none is free.
     pub(super) fn admit(&self) -> Result<Admission, HashError> {
         let admitted = Arc::clone(&self.admission).try_acquire_owned();
-        admitted.map(Admission).map_err(|_| HashError::Busy)
+        admitted.map(Admission).map_err(|_| {
+            self.metrics.refused();
+            HashError::Busy
+        })
     }
 
     /// Takes a place and runs `work` in it.
@@ -68,15 +93,23 @@ impl Pool {
         admitted: Admission,
         work: impl FnOnce(&WorkingMemory) -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let running = Arc::clone(&self.running).acquire_owned().await;
-        let running = running.map_err(|_| HashError::Stopped)?;
+        let hashing = async {
+            let running = Arc::clone(&self.running).acquire_owned().await;
+            let running = running.map_err(|_| HashError::Stopped)?;
 
-        let memory = Arc::clone(&self.memory);
-        let task = spawn_blocking(move || {
-            let _held = (admitted, running);
-            work(&memory)
-        });
-        task.await.map_err(|_| HashError::Stopped)
+            let memory = Arc::clone(&self.memory);
+            let metrics = self.metrics.clone();
+            let task = spawn_blocking(move || {
+                let _held = (admitted, running);
+                let started = Instant::now();
+                let done = work(&memory);
+                metrics.hashed(started.elapsed());
+                done
+            });
+            task.await.map_err(|_| HashError::Stopped)
+        };
+        let span = tracing::info_span!(target: spans::TARGET, "hash password");
+        hashing.instrument(span).await
     }
 }
 
@@ -94,7 +127,7 @@ pub(super) struct WorkingMemory {
 }
 
 impl WorkingMemory {
-    fn new(blocks: usize) -> Self {
+    pub(super) fn new(blocks: usize) -> Self {
         Self {
             blocks,
             spare: Mutex::default(),

@@ -133,17 +133,20 @@ async fn a_deadlock_is_a_conflict_and_retried() {
     let retried = |first, second| {
         let mut barrier = Some(&barrier);
         let (pool, conflicts) = (&pool, &conflicts);
-        retry_conflicts(move || {
-            let barrier = barrier.take();
-            async move {
-                let mut connection = pool.get().await?;
-                let result = cross(&mut connection, barrier, first, second).await;
-                if let Err(Error::Conflict(_)) = result {
-                    conflicts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        retry_conflicts(
+            move || {
+                let barrier = barrier.take();
+                async move {
+                    let mut connection = pool.get().await?;
+                    let result = cross(&mut connection, barrier, first, second).await;
+                    if let Err(Error::Conflict(_)) = result {
+                        conflicts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    }
+                    result
                 }
-                result
-            }
-        })
+            },
+            || (),
+        )
     };
     let (one, other) = tokio::join!(retried(1, 2), retried(2, 1));
     one.unwrap();

@@ -114,7 +114,7 @@ pub async fn list(
 }
 
 /// `text` as a LIKE pattern that matches only itself.
-fn escape_like(text: &str) -> String {
+pub(in crate::store) fn escape_like(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {

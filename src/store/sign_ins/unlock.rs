@@ -1,45 +1,18 @@
 //! Users whose passwords are not checked, and the end of that.
 
-use diesel::{
-    ExpressionMethods, QueryDsl,
-    sql_types::{Int8, Uuid as SqlUuid},
-};
+use diesel::sql_types::{Int8, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::super::{
     Error,
     audit::{By, INSERT},
-    schema::user_sign_ins,
     statement::statement,
 };
 use crate::model::{audit::Act, ids::UserId};
 
-/// How many passwords in a row were checked of the user whose row a statement calls `u`. The
-/// user is locked where they are at least as many as are allowed.
-pub const ATTEMPTS_OF_U: &str =
-    "coalesce((SELECT t.attempts FROM user_sign_ins AS t WHERE t.user_id = u.id), 0)";
-
 /// Deletes what is known of a user's sign-ins; the id of the user follows.
 pub(in crate::store) const FORGET: &str = "DELETE FROM user_sign_ins WHERE user_id = ";
-
-/// Forgets the passwords of a user that were checked in vain, since there is a new one, or a
-/// right one was given.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn reset(conn: &mut AsyncPgConnection, id: UserId) -> Result<(), Error> {
-    diesel::update(user_sign_ins::table.filter(user_sign_ins::user_id.eq(id.0)))
-        .set((
-            user_sign_ins::attempts.eq(0),
-            user_sign_ins::failures.eq(0),
-            user_sign_ins::failed_at.eq(None::<time::OffsetDateTime>),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
 
 struct Binds<'a> {
     id: Uuid,

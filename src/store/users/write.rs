@@ -10,22 +10,9 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, schema::users, sign_ins, statement::statement},
-    row::UserRow,
+    row::{COLUMNS, NEW_COLUMNS, UserRow, UserSql},
 };
 use crate::model::{ids::UserId, login::Login, password::PasswordHash, role::Roles, user::User};
-
-/// The SQL types of [`UserRow`].
-type UserSql = (
-    SqlUuid,
-    Text,
-    Text,
-    Array<Text>,
-    Nullable<Timestamptz>,
-    Timestamptz,
-    Timestamptz,
-);
-
-const COLUMNS: &str = "id, login, display_name, roles, disabled_at, created_at, updated_at";
 
 /// A user to create.
 #[derive(Debug)]
@@ -61,7 +48,7 @@ statement! {
              updated_at, sessions_valid_after) \
            SELECT user_id, ", [Text: it.login], ", ", [Text: it.new.display_name], ", ",
         [Array<Text>: it.roles], ", ", [Text: it.password_hash],
-        ", now(), now(), now() FROM claimed RETURNING ", {COLUMNS}
+        ", now(), now(), now() FROM claimed RETURNING ", {NEW_COLUMNS}
 }
 
 /// Creates a user; `None` when the login is taken.
@@ -79,7 +66,7 @@ pub async fn create(conn: &mut AsyncPgConnection, new: &NewUser) -> Result<Optio
         password_hash: new.password_hash.as_phc(),
     };
     let row: Option<UserRow> = Create(&binds).get_result(conn).await.optional()?;
-    Ok(row.map(User::from))
+    row.map(User::try_from).transpose()
 }
 
 /// A change of a user; what is `None` stays.
@@ -122,7 +109,7 @@ pub async fn update(conn: &mut AsyncPgConnection, change: &Change) -> Result<Opt
         roles: change.roles.as_ref().map(Roles::names),
     };
     let row: Option<UserRow> = Update(&binds).get_result(conn).await.optional()?;
-    Ok(row.map(User::from))
+    row.map(User::try_from).transpose()
 }
 
 /// Locks a user's row until the transaction ends: no session of the user can be opened
@@ -204,13 +191,31 @@ pub async fn replace_password(
 }
 
 statement! {
+    ForgetFailures(&Uuid) -> () = |id|
+        "UPDATE user_sign_ins SET attempts = 0, failures = 0, failed_at = NULL \
+         WHERE user_id = ", [SqlUuid: *id], " AND attempts > 0"
+}
+
+/// Lets a user's passwords be checked again, however many were wrong.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn forget_failures(conn: &mut AsyncPgConnection, id: UserId) -> Result<(), Error> {
+    ForgetFailures(&id.0).execute(conn).await?;
+    Ok(())
+}
+
+statement! {
     Delete(&Uuid) -> SqlUuid = |id|
         "WITH freed AS (DELETE FROM user_logins WHERE user_id = ", [SqlUuid: *id],
+        "), voided AS (DELETE FROM password_reset_tokens WHERE user_id = ", [SqlUuid: *id],
         "), forgotten AS (", {sign_ins::FORGET}, [SqlUuid: *id],
         ") DELETE FROM users WHERE id = ", [SqlUuid: *id], " RETURNING id"
 }
 
-/// Deletes a user, what is known of the sign-ins, and frees the logins; `false` when there is no such user. The
+/// Deletes a user whose row is locked, what is known of the sign-ins, and frees the logins;
+/// `false` when there is no such user. The
 /// sessions stay, to be ended after.
 ///
 /// # Errors

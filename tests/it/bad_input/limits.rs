@@ -37,6 +37,8 @@ pub(super) const LIMITS: &[Limit] = &[
     ("Auth/Logout", "refresh_token", refresh_tokens),
     ("Auth/ChangePassword", "current_password", long_passwords),
     ("Auth/ChangePassword", "new_password", short_passwords),
+    ("Auth/ResetPassword", "reset_token", refresh_tokens),
+    ("Auth/ResetPassword", "new_password", short_passwords),
     ("Auth/ListMySessions", "page_size", page_sizes),
     ("Auth/ListMySessions", "page_token", page_tokens),
     ("Auth/RevokeMySession", "session_id", ids),
@@ -84,6 +86,16 @@ pub(super) const LIMITS: &[Limit] = &[
     ("UserAdmin/CreateUser", "roles", roles),
     ("UserAdmin/GetUser", "user_id", ids),
     ("UserAdmin/GetUser", "login", logins),
+    ("UserAdmin/ListUsers", "filter.login_prefix", login_prefixes),
+    ("UserAdmin/ListUsers", "filter.display_name_contains", names),
+    ("UserAdmin/ListUsers", "filter.role", filter_roles),
+    (
+        "UserAdmin/ListUsers",
+        "filter.create_time.start_time",
+        times,
+    ),
+    ("UserAdmin/ListUsers", "filter.create_time.end_time", times),
+    ("UserAdmin/ListUsers", "filter.create_time", ranges),
     ("UserAdmin/ListUsers", "page_size", page_sizes),
     ("UserAdmin/ListUsers", "page_token", page_tokens),
     ("UserAdmin/UpdateUser", "user.user_id", ids),
@@ -94,6 +106,39 @@ pub(super) const LIMITS: &[Limit] = &[
     ("UserAdmin/SetPassword", "new_password", short_passwords),
     ("UserAdmin/DeleteUser", "user_id", ids),
     ("UserAdmin/UnlockUser", "user_id", ids),
+    ("UserAdmin/AddLogin", "user_id", ids),
+    ("UserAdmin/AddLogin", "login", phones),
+    ("UserAdmin/AddLogin", "kind", further_kinds),
+    ("UserAdmin/RemoveLogin", "user_id", ids),
+    ("UserAdmin/RemoveLogin", "login", logins),
+    ("UserAdmin/IssuePasswordResetToken", "user_id", ids),
+    (
+        "UserAdmin/IssuePasswordResetToken",
+        "lifetime_seconds",
+        reset_lifetimes,
+    ),
+    (
+        "UserAdmin/ExportUsers",
+        "filter.login_prefix",
+        login_prefixes,
+    ),
+    (
+        "UserAdmin/ExportUsers",
+        "filter.display_name_contains",
+        names,
+    ),
+    ("UserAdmin/ExportUsers", "filter.role", filter_roles),
+    (
+        "UserAdmin/ExportUsers",
+        "filter.create_time.start_time",
+        times,
+    ),
+    (
+        "UserAdmin/ExportUsers",
+        "filter.create_time.end_time",
+        times,
+    ),
+    ("UserAdmin/ExportUsers", "filter.create_time", ranges),
     ("Verification/Introspect", "token", access_tokens),
     ("Verification/WatchRevocations", "cursor", cursors),
 ];
@@ -111,6 +156,37 @@ fn new_logins() -> Vec<Value> {
         "\u{2167}",
     ]);
     values.push("é".repeat(129).into());
+    values
+}
+
+fn login_prefixes() -> Vec<Value> {
+    let mut values = texts(&[" ", "an na", "ana\0", "\u{202e}ana", "\u{2167}"]);
+    values.push("é".repeat(129).into());
+    values
+}
+
+/// What is no telephone number, of whatever kind a login is.
+fn phones() -> Vec<Value> {
+    texts(&["", "ana", "+123456", "+1234567890123456", "+49 30 123456\0"])
+}
+
+/// Kinds that cannot be added.
+fn further_kinds() -> Vec<Value> {
+    let mut values = required_enums();
+    values.push(Value::Number(1));
+    values
+}
+
+fn reset_lifetimes() -> Vec<Value> {
+    [1, 59, 86_401, u32::MAX]
+        .map(|seconds| Value::Number(seconds.into()))
+        .to_vec()
+}
+
+/// An empty one is none to search for.
+fn filter_roles() -> Vec<Value> {
+    let mut values = roles();
+    values.retain(|value| !matches!(value, Value::Text(text) if text.is_empty()));
     values
 }
 

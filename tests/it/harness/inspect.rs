@@ -88,6 +88,7 @@ impl Database {
             "audit_events",
             "signing_keys",
             "superseded_tokens",
+            "password_reset_tokens",
         ])
         .await
     }

@@ -85,7 +85,8 @@ async fn unlocked_user_signs_in_and_the_operator_is_told_of_once() {
         };
         let unlocked = it.user_admin().unlock_user(admin.request(unlock)).await;
         let user = unlocked.expect("unlocks").into_inner().user;
-        assert_eq!(user.expect("a user").login, "ana");
+        let user = user.expect("a user");
+        assert_eq!((user.login.as_str(), user.locked), ("ana", false));
     }
     let told = format!(
         "kind = 'USER_UNLOCKED' AND user_id = '{ana}' AND actor_id = '{}'",

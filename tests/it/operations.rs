@@ -1,0 +1,9 @@
+//! What operators watch the service by: metrics, probes, traces.
+
+mod collector;
+mod deployed;
+mod metrics;
+mod probes;
+mod scrape;
+mod text;
+mod traces;
