@@ -126,7 +126,8 @@ impl Identity {
     }
 }
 
-async fn to_the_end<T: Send + 'static>(
+/// Does work in a task of its own, which a caller who hangs up does not cancel.
+pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     let task = tokio::spawn(work.in_current_span());
