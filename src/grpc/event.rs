@@ -24,7 +24,10 @@ pub(super) fn event(event: Event) -> v1::Event {
         kind: event.kind.map(kind).unwrap_or_default().into(),
         detail: detail.map(|it| self::detail(it, &user_id)),
         user_id,
-        session_id: event.session_id.map(|id| id.to_string()).unwrap_or_default(),
+        session_id: event
+            .session_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         actor: actor(&event.act),
         request_id: event.act.request_id,
         ip_address: address(ip_address),
