@@ -55,7 +55,7 @@ statement! {
            SELECT 'SIGN_IN_FAILED' AS kind, detail FROM failure \
            WHERE reason <> 'LOCKED' OR NOT EXISTS (SELECT FROM audit_events AS earlier \
              WHERE earlier.user_id = ", [SqlUuid: it.user_id], " AND earlier.id > \
-               (lpad(to_hex(((extract(epoch FROM now()) - 60) * 1000)::bigint), 12, '0') \
+               (lpad(to_hex(((date_part('epoch', now()) - 60) * 1000)::bigint), 12, '0') \
                  || repeat('0', 20))::uuid \
              AND earlier.kind = 'SIGN_IN_FAILED' AND earlier.detail ->> 'reason' = 'LOCKED') \
            UNION ALL SELECT 'USER_LOCKED', detail FROM failure WHERE ", [Bool: it.last],
