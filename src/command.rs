@@ -1,68 +1,79 @@
 //! What the commands do.
 
+mod audit;
+mod credentials;
 mod dev;
+mod failure;
+mod filter;
+mod health;
 mod keys;
+mod login;
+mod output;
+mod pages;
+mod reflect;
+mod remote;
+mod resume;
+mod rows;
 mod serve;
-mod user;
+mod sessions;
+mod shell;
+mod terminal;
+mod text;
+mod users;
 
-use std::{error::Error, num::NonZeroUsize, time::Duration};
+use std::io::{self, Write};
 
 use tokio::runtime::Runtime;
 
 use crate::{
-    config::{Command, DatabaseOptions, Keys, User},
-    identity::MasterKey,
-    store::{self, Pool, PoolOptions},
+    config::{Command, DatabaseOptions},
+    store,
 };
+
+pub use failure::Failure;
+use output::Output;
+use resume::Resume;
 
 /// Runs a command to its end.
 ///
 /// # Errors
 ///
 /// Whatever keeps it from succeeding, to be shown with its causes.
-pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
+pub fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(config) => runtime()?.block_on(serve::serve(*config)),
-        Command::Dev(options) => dev::dev(&options),
-        Command::Migrate(database) => runtime()?.block_on(async {
-            let migrated = store::migrate(&database.database_url).await?;
-            for name in &migrated {
-                eprintln!("migrated {name}");
-            }
-            if migrated.is_empty() {
-                eprintln!("the schema is up to date");
-            }
-            Ok(())
-        }),
-        Command::Keys(Keys::Generate) => {
-            let key = MasterKey::generate().map_err(|_| "there are no random bytes")?;
-            print_line(&key.expose());
-            Ok(())
-        }
-        Command::Keys(Keys::List(database)) => runtime()?.block_on(keys::list(&database)),
-        Command::Keys(Keys::Rotate(options)) => runtime()?.block_on(keys::rotate(&options)),
-        Command::Keys(Keys::Reseal(options)) => runtime()?.block_on(keys::reseal(&options)),
-        Command::User(User::Create(create)) => runtime()?.block_on(user::create(create)),
+        Command::Serve(config) => Ok(runtime()?.block_on(serve::serve(*config))?),
+        Command::Dev(options) => Ok(dev::dev(&options)?),
+        Command::Migrate(database) => runtime()?.block_on(migrate(&database)),
+        Command::Login(options) => runtime()?.block_on(login::login(options)),
+        Command::Logout(options) => runtime()?.block_on(login::logout(options)),
+        Command::Users(command) => runtime()?.block_on(users::users(command)),
+        Command::Sessions(command) => runtime()?.block_on(sessions::sessions(command)),
+        Command::Keys(command) => runtime()?.block_on(keys::keys(command)),
+        Command::Audit(command) => runtime()?.block_on(audit::audit(command)),
+        Command::Health(options) => runtime()?.block_on(health::health(options)),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { dir } => shell::man(&dir),
     }
 }
 
-/// A pool for the few statements of a command.
-fn pool(database: &DatabaseOptions) -> Result<Pool, store::Error> {
-    let options = PoolOptions {
-        max_connections: NonZeroUsize::MIN,
-        statement_timeout: Duration::from_secs(10),
-        connection_timeout: Duration::from_secs(10),
-    };
-    Pool::new(&database.database_url, &options)
+async fn migrate(database: &DatabaseOptions) -> Result<(), Failure> {
+    let migrated = store::migrate(&database.database_url).await;
+    let migrated = migrated.map_err(|error| Failure::Other(error.into()))?;
+    for name in &migrated {
+        eprintln!("migrated {name}");
+    }
+    if migrated.is_empty() {
+        eprintln!("the schema is up to date");
+    }
+    Ok(())
 }
 
-fn runtime() -> Result<Runtime, std::io::Error> {
+fn runtime() -> Result<Runtime, io::Error> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
 }
 
-#[expect(clippy::print_stdout, reason = "what the user asked for")]
-fn print_line(text: &str) {
-    println!("{text}");
+fn print_line(text: &str) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout(), "{text}")?)
 }

@@ -1,43 +1,66 @@
 //! The command line; every option is an environment variable as well.
 
 mod address;
+mod audit;
 mod check;
 mod keys;
 mod operations;
 mod options;
 mod refreshing;
+mod remote;
+mod retention;
+mod sessions;
 mod silent;
+mod users;
+mod when;
 
 pub use address::ListenAddress;
+pub use audit::{Audit, EventFilter, EventTimes, ExportEvents, ListEvents, WatchEvents};
 pub use check::Error;
-pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, ResealKeys, RotateKeys};
+pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, RotateKeys};
 pub use operations::OperationsOptions;
 pub use options::{
     ConnectionOptions, DatabaseOptions, IdentityOptions, ListenOptions, PasswordOptions,
 };
 pub use refreshing::{RefreshOptions, SupersededAccessTokens};
+pub use remote::{
+    ConfirmOptions, Format, Health, LimitOptions, Login, PasswordSource, RemoteOptions,
+    ServerOptions, SessionOptions,
+};
+pub use retention::RetentionOptions;
+pub use sessions::{
+    Generations, GetSession, ListSessions, MySessions, RevokeAllSessions, RevokeSessions,
+    RevokeUserSessions, SessionFilter, Sessions,
+};
+pub use users::{
+    AddLogin, CreateFirstUser, CreateUser, ExportUsers, ImportUsers, ListUsers, LoginKind, OneUser,
+    OneUserConfirmed, RemoveLogin, ResetPassword, SetPassword, UpdateUser, UserFilter, Users,
+};
+pub use when::When;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::{identity::Settings, telemetry::TraceOptions};
+use remote::EXIT_CODES;
 
 /// For how long the last traces are sent at the end, unless the drain limit is shorter.
 const LAST_TRACES: Duration = Duration::from_secs(2);
 
 /// A gRPC identity service in which every device has a session of its own.
 ///
-/// `rollcall dev` tries it out with a database of its own. `rollcall serve` runs it.
+/// `rollcall dev` tries it out with a database of its own, `rollcall serve` runs it, and the
+/// other commands ask a server that runs, once `rollcall login` has signed in.
 #[derive(Debug, Parser)]
-#[command(name = "rollcall", version, max_term_width = 100)]
+#[command(name = "rollcall", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 
-    /// What to log: a level, or levels per module (`info,rollcall=debug`). Default:
-    /// `info`, and `warn` where there is a screen to keep clear, in `dev`.
+    /// What to log: a level, or levels per module (`info,rollcall=debug`). Default: `info` in
+    /// `serve` and `migrate`, `warn` in `dev`, `error` elsewhere.
     #[arg(
         long,
         env = "ROLLCALL_LOG",
@@ -53,8 +76,10 @@ impl Cli {
     #[must_use]
     pub fn log_filter(&self) -> &str {
         let default = match self.command {
+            Command::Serve(_) | Command::Migrate(_) => "info",
             Command::Dev(_) => "warn",
-            _ => "info",
+            // What went wrong is said once, in words.
+            _ => "error",
         };
         self.log.as_deref().unwrap_or(default)
     }
@@ -90,12 +115,35 @@ pub enum Command {
     Dev(Dev),
     /// Brings the database's schema up to date, and exits.
     Migrate(DatabaseOptions),
-    /// Makes and rotates keys, around a running server.
-    #[command(subcommand)]
+    /// Signs in on a server, for the commands that ask it.
+    Login(Login),
+    /// Ends the session of `rollcall login`, and forgets its tokens.
+    Logout(SessionOptions),
+    /// Manages users.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Users(Users),
+    /// Sees and ends sessions.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Sessions(Sessions),
+    /// Makes and rotates keys.
+    #[command(subcommand, after_help = EXIT_CODES)]
     Keys(Keys),
-    /// Makes users, around a running server: the first operator.
-    #[command(subcommand)]
-    User(User),
+    /// Sees who did what, and when.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Audit(Audit),
+    /// Asks whether a server serves: the probe of a container.
+    Health(Health),
+    /// Prints what a shell needs to complete the commands.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes a manual page for each command.
+    Man {
+        /// The folder to write them to.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// The options of `rollcall serve`.
@@ -129,6 +177,10 @@ pub struct Serve {
     #[command(flatten)]
     pub password: PasswordOptions,
 
+    /// For how long what has happened is kept.
+    #[command(flatten)]
+    pub retention: RetentionOptions,
+
     /// Metrics, probes and traces.
     #[command(flatten)]
     pub operations: OperationsOptions,
@@ -158,6 +210,7 @@ impl Serve {
             recent_sign_in: *identity.recent_sign_in,
             max_watchers: self.listen.max_watchers,
             revocation_overlap: *self.connections.statement_timeout * STATEMENTS,
+            audit_retention: *self.retention.audit_retention,
             registration: identity.registration,
             signing_keys: identity
                 .access_tokens
@@ -188,39 +241,4 @@ pub struct Dev {
     /// Throws away what earlier runs kept.
     #[arg(long)]
     pub fresh: bool,
-}
-
-/// Makes users.
-#[derive(Debug, Subcommand)]
-pub enum User {
-    /// Creates a user, and prints a generated password unless one is given.
-    Create(CreateUser),
-}
-
-/// The options of `rollcall user create`.
-#[derive(Debug, Args)]
-pub struct CreateUser {
-    /// The login of the user.
-    #[arg(value_name = "NAME")]
-    pub login: String,
-
-    /// Gives the role `admin`: the user can call the admin services.
-    #[arg(long)]
-    pub admin: bool,
-
-    /// Gives a role; may be repeated. `service` lets a service check the tokens of others.
-    #[arg(long = "role", value_name = "ROLE")]
-    pub roles: Vec<String>,
-
-    /// Reads the password from standard input, instead of generating one.
-    #[arg(long)]
-    pub password_stdin: bool,
-
-    /// The database.
-    #[command(flatten)]
-    pub database: DatabaseOptions,
-
-    /// Which passwords can be set, and how they are hashed.
-    #[command(flatten)]
-    pub password: PasswordOptions,
 }

@@ -1,10 +1,12 @@
 //! The wire: parse a request, call a flow, make the reply. One file a service.
 
 mod act;
+mod audit;
 mod auth;
 mod caller;
 mod convert;
 mod deadline;
+mod event;
 mod json;
 mod key_admin;
 mod new_user;
@@ -16,6 +18,7 @@ pub mod status;
 mod user_admin;
 mod verification;
 
+pub use audit::AuditService;
 pub use auth::AuthService;
 pub use deadline::Deadline;
 pub use key_admin::KeyAdminService;

@@ -2,15 +2,19 @@
 //! order of the steps; the SQL is in `store`, the wire in `grpc`.
 
 mod access_token;
+mod audit;
 mod caller;
 mod error;
 mod exchange;
+mod imports;
 mod incident;
 mod introspect;
+mod logins;
 mod master_key;
 mod master_keys;
 mod measures;
 pub mod password;
+mod password_resets;
 mod purge;
 mod refresh;
 mod renew;
@@ -25,8 +29,10 @@ mod users;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 pub use access_token::AccessToken;
+pub use audit::{EventBatch, EventWatch};
 pub use caller::Caller;
 pub use error::Error;
+pub use imports::{Import, Outcome};
 pub use introspect::Active;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use master_keys::{MasterKeys, MasterKeysError};
@@ -34,23 +40,26 @@ pub use refresh::Refresh;
 pub use renew::Renew;
 pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
-pub use signing_keys::{Resealed, SigningKeys, list_signing_keys, reseal_signing_keys};
+pub use signing_keys::{Resealed, SigningKeys};
 pub use sweep::{Effect, Progress, Sweep, SweepOrder};
-pub use users::{NewUser, create_user};
+pub use users::{NewUser, create_first_operator};
 
 use crate::{
     metrics::Metrics,
     model::{
+        audit::Act,
         ids::{SessionId, UserId},
         jwk::Jwk,
+        mac::MacKeys,
         password::PasswordPolicy,
-        refresh_token::{MacKeys, RefreshTokenText},
+        refresh_token::RefreshTokenText,
         role::Roles,
         session::{Session, Superseded},
         signing_key::{Policy, SigningKey},
     },
     store::Pool,
 };
+use audit::EventWatches;
 use master_keys::PageKeys;
 use password::PasswordHasher;
 use revocations::Feed;
@@ -87,6 +96,8 @@ pub struct Settings {
     pub max_watchers: usize,
     /// For how long a transaction that ends a session can take.
     pub revocation_overlap: Duration,
+    /// For how long audit events are kept.
+    pub audit_retention: Duration,
     /// Whether anybody can register.
     pub registration: bool,
     /// How the keys that sign access tokens live.
@@ -104,9 +115,11 @@ struct Parts {
     pool: Pool,
     hasher: PasswordHasher,
     mac_keys: MacKeys,
+    reset_mac_keys: MacKeys,
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    event_watches: EventWatches,
     metrics: Metrics,
 }
 
@@ -140,8 +153,10 @@ impl Identity {
         Self(Arc::new(Parts {
             signing_keys: signing_keys.measured(keys),
             mac_keys: master_keys.mac_keys(),
+            reset_mac_keys: master_keys.reset_mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
+            event_watches: EventWatches::new(),
             settings,
             pool,
             hasher: hasher.measured(metrics.hashing().clone()),
@@ -192,7 +207,7 @@ impl Identity {
     ///
     /// When the database cannot be asked.
     pub async fn list_signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
-        list_signing_keys(&self.0.pool).await
+        self.0.signing_keys.list().await
     }
 
     /// Lets the next key sign from now on, and answers it.
@@ -200,8 +215,8 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::NextKeyTooNew`], or as [`Identity::load_signing_keys`].
-    pub async fn rotate_signing_key(&self) -> Result<SigningKey, Error> {
-        let rotated = self.0.signing_keys.rotate().await?;
+    pub async fn rotate_signing_key(&self, act: &Act) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate(act).await?;
         self.0.feed.wake();
         Ok(rotated)
     }
@@ -212,10 +227,22 @@ impl Identity {
     /// # Errors
     ///
     /// As [`Identity::load_signing_keys`].
-    pub async fn rotate_signing_key_in_emergency(&self) -> Result<SigningKey, Error> {
-        let rotated = self.0.signing_keys.rotate_in_emergency().await?;
+    pub async fn rotate_signing_key_in_emergency(&self, act: &Act) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate_in_emergency(act).await?;
         self.0.feed.wake();
         Ok(rotated)
+    }
+
+    /// Seals every signing key under the first master key.
+    ///
+    /// # Errors
+    ///
+    /// When no master key opens one of them, or the database cannot be asked. Keys that were
+    /// resealed before that stay so.
+    pub async fn reseal_signing_keys(&self) -> Result<Resealed, Error> {
+        let done = self.0.signing_keys.reseal().await?;
+        tracing::info!(resealed = done.resealed, "signing keys resealed");
+        Ok(done)
     }
 
     /// What the flows hold to.

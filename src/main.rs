@@ -20,7 +20,12 @@ fn main() -> ExitCode {
     telemetry.finish(limit);
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error_chain(error.as_ref())),
+        Err(error) => {
+            if error.is_worth_a_word() {
+                eprintln!("rollcall: {}", error_chain(&error));
+            }
+            ExitCode::from(error.exit_code())
+        }
     }
 }
 

@@ -12,7 +12,11 @@ pub mod jwk;
 #[cfg(feature = "server")]
 pub mod login;
 #[cfg(feature = "server")]
+pub mod mac;
+#[cfg(feature = "server")]
 pub mod password;
+#[cfg(feature = "server")]
+pub mod password_reset_token;
 #[cfg(feature = "server")]
 pub mod refresh_token;
 #[cfg(feature = "server")]

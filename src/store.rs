@@ -12,6 +12,7 @@ mod database_url;
 mod error;
 pub mod migrations;
 mod page;
+pub mod password_resets;
 mod pool;
 pub mod purge;
 mod retry;

@@ -134,7 +134,7 @@ impl SignedIn {
 /// Creates the user [`LOGIN`], who may do everything.
 pub fn create_operator(database: &str) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall"))
-        .args(["user", "create", LOGIN, "--admin", "--password-stdin"])
+        .args(["users", "create-first", LOGIN, "--password-stdin"])
         .args(["--database-url", database])
         .stdin(Stdio::piped())
         .stderr(Stdio::null())

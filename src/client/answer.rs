@@ -16,7 +16,7 @@ const DOMAIN: &str = "rollcall";
 
 /// The reason that Rollcall gives in an error; `None` where somebody else made it, a proxy
 /// for example.
-pub(super) fn reason(status: &Status) -> Option<ErrorReason> {
+pub(crate) fn reason(status: &Status) -> Option<ErrorReason> {
     let details = status.get_error_details();
     let info = details.error_info()?;
     if info.domain != DOMAIN {
@@ -32,7 +32,7 @@ pub(super) fn metadata(status: &Status, key: &str) -> Option<String> {
 }
 
 /// After how long Rollcall asks to be tried again.
-pub(super) fn retry_delay(status: &Status) -> Option<Duration> {
+pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
     let details = status.get_error_details();
     details.retry_info()?.retry_delay
 }
@@ -54,7 +54,7 @@ pub(super) fn is_passing(status: &Status) -> bool {
 
 /// What a status says or what caused it, in one line. A transport error says only that it is
 /// one; its causes say the rest.
-pub(super) fn text(status: &Status) -> String {
+pub(crate) fn text(status: &Status) -> String {
     match std::error::Error::source(status) {
         Some(cause) => error_chain(cause),
         None => status.message().to_owned(),

@@ -29,7 +29,7 @@ impl Moment {
 }
 
 /// Microseconds since 1970 by the clock of this machine.
-pub(super) fn unix_micros() -> i64 {
+pub(crate) fn unix_micros() -> i64 {
     let since = wall().duration_since(UNIX_EPOCH).unwrap_or_default();
     micros(since)
 }

@@ -84,6 +84,12 @@ impl Address {
     }
 }
 
+/// An endpoint of a URL, for clients within this crate.
+#[cfg(feature = "server")]
+pub(crate) fn endpoint(address: String) -> Result<Endpoint, AddressError> {
+    Address::new(address).endpoint()
+}
+
 /// A connection that is made when it is needed, and again when it broke.
 pub(super) fn channel(endpoint: &Endpoint) -> Channel {
     endpoint.connect_lazy()

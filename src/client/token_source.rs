@@ -131,6 +131,12 @@ impl TokenSource {
         .await
     }
 
+    /// Waits for a refresh that is under way in the background, if any: a process that ends
+    /// within one, and is not there to repeat it, may find its session ended later.
+    pub async fn settle(&self) {
+        drop(self.inner.turn.lock().await);
+    }
+
     /// Refreshes in the background, unless that is under way or failed just now.
     fn refresh_ahead(&self) {
         if self.inner.recent_failure().is_some() {

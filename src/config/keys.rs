@@ -8,7 +8,11 @@ use clap::{
 };
 use humantime::Duration;
 
-use super::{DatabaseOptions, check::Error, silent::silent};
+use super::{
+    check::Error,
+    remote::{ConfirmOptions, RemoteOptions},
+    silent::silent,
+};
 use crate::{
     identity::MasterKeys,
     model::signing_key::{Algorithm, Policy},
@@ -116,44 +120,34 @@ pub enum Keys {
     /// Prints a new master key, to be kept in a file or a secret store.
     Generate,
     /// Lists the signing keys, newest first, those of the past too.
-    List(Box<DatabaseOptions>),
-    /// Lets the next signing key sign from now on. Servers that run follow.
-    Rotate(Box<RotateKeys>),
-    /// Seals the signing keys under the first master key again, so that the others can be
-    /// taken away.
-    Reseal(Box<ResealKeys>),
+    List(RemoteOptions),
+    /// Lets the next signing key sign from now on.
+    Rotate(RotateKeys),
+    /// Seals the signing keys under the first master key of the server again, so that the
+    /// others can be taken away.
+    Reseal(RemoteOptions),
 }
 
 /// The options of `rollcall keys rotate`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Keys rotate by themselves; this is for the impatient and for emergencies.
+
+Examples:
+  rollcall keys rotate
+  rollcall keys rotate --emergency")]
 pub struct RotateKeys {
     /// Drops the keys that have signed: they are compromised. Their tokens die at once, and
     /// sessions get new ones with their next refresh. Does not wait for the next key to
-    /// have been published for the lead.
+    /// have been published for the lead, and asks first.
     #[arg(long)]
     pub emergency: bool,
 
-    /// The database.
+    /// Whether to ask.
     #[command(flatten)]
-    pub database: DatabaseOptions,
+    pub confirm: ConfirmOptions,
 
-    /// The master keys.
+    /// Which server.
     #[command(flatten)]
-    pub master_key: MasterKeyOptions,
-
-    /// As the servers have them.
-    #[command(flatten)]
-    pub access_tokens: AccessTokenOptions,
-}
-
-/// The options of `rollcall keys reseal`.
-#[derive(Debug, Args)]
-pub struct ResealKeys {
-    /// The database.
-    #[command(flatten)]
-    pub database: DatabaseOptions,
-
-    /// The master keys.
-    #[command(flatten)]
-    pub master_key: MasterKeyOptions,
+    pub remote: RemoteOptions,
 }

@@ -116,7 +116,7 @@ impl Screen<'_> {
         text
     }
 
-    fn places(&self) -> [(&'static str, String); 6] {
+    fn places(&self) -> [(&'static str, String); 7] {
         [
             (
                 "gRPC",
@@ -140,6 +140,7 @@ impl Screen<'_> {
                     OPERATOR.login, self.operator_password
                 ),
             ),
+            ("Sign in", self.sign_in()),
             (
                 "Users",
                 format!(
@@ -155,6 +156,19 @@ impl Screen<'_> {
                 ),
             ),
         ]
+    }
+
+    /// How the command line signs in on it.
+    fn sign_in(&self) -> String {
+        let server = match self.address {
+            ListenAddress::Tcp(address) => format!("http://{}", reachable(*address)),
+            ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+        };
+        format!(
+            "rollcall login {} --server {}",
+            OPERATOR.login,
+            quoted(&server)
+        )
     }
 
     /// What each command does, and the command.

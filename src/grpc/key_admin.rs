@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{caller::bearer, convert};
+use super::{act::act, caller::bearer, convert};
 use crate::{
     identity::Identity,
     proto::v1::{self, key_admin_server::KeyAdmin},
@@ -39,11 +39,13 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<v1::RotateSigningKeyRequest>,
     ) -> Result<Response<v1::RotateSigningKeyResponse>, Status> {
-        self.identity.admin(bearer(request.metadata())?).await?;
+        let act = act(&request);
+        let caller = self.identity.admin(bearer(request.metadata())?).await?;
+        let act = act.by(caller.actor());
         let active = if request.get_ref().emergency {
-            self.identity.rotate_signing_key_in_emergency().await?
+            self.identity.rotate_signing_key_in_emergency(&act).await?
         } else {
-            self.identity.rotate_signing_key().await?
+            self.identity.rotate_signing_key(&act).await?
         };
         Ok(Response::new(v1::RotateSigningKeyResponse {
             signing_key: Some(convert::signing_key(active)),
@@ -52,8 +54,14 @@ impl KeyAdmin for KeyAdminService {
 
     async fn reseal_signing_keys(
         &self,
-        _: Request<v1::ResealSigningKeysRequest>,
+        request: Request<v1::ResealSigningKeysRequest>,
     ) -> Result<Response<v1::ResealSigningKeysResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.identity.admin(bearer(request.metadata())?).await?;
+        let done = self.identity.reseal_signing_keys().await?;
+        let count = |keys: usize| u32::try_from(keys).unwrap_or(u32::MAX);
+        Ok(Response::new(v1::ResealSigningKeysResponse {
+            resealed_key_count: count(done.resealed),
+            current_key_count: count(done.unchanged),
+        }))
     }
 }

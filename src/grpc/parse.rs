@@ -16,8 +16,9 @@ use super::status::invalid_argument;
 use crate::{
     model::{
         ids::{SessionId, UserId},
-        login::Login,
+        login::{Login, LoginKind},
         password::{Password, PasswordPolicy},
+        password_reset_token::PasswordResetTokenText,
         role::{Roles, RolesError},
         session::{Device, Origin},
     },
@@ -53,6 +54,12 @@ impl Fields {
         }
     }
 
+    /// The first violation, with its field and description.
+    pub(super) fn into_first(self) -> Option<(String, String)> {
+        let first = self.violations.into_iter().next()?;
+        Some((first.field, first.description))
+    }
+
     /// What `build` makes of the parsed fields, or all violations.
     pub(super) fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, Status> {
         if !self.violations.is_empty() {
@@ -65,6 +72,38 @@ impl Fields {
     /// A login to create.
     pub(super) fn login(&mut self, field: &str, text: &str) -> Option<Login> {
         Login::parse(text)
+            .map_err(|error| self.reject(field, error.to_string()))
+            .ok()
+    }
+
+    /// A login to add: of a kind that can be added.
+    pub(super) fn further_login(
+        &mut self,
+        field: &str,
+        text: &str,
+        kind_field: &str,
+        kind: i32,
+    ) -> Option<(Login, LoginKind)> {
+        let (parsed, kind) = match v1::LoginKind::try_from(kind) {
+            Ok(v1::LoginKind::Email) => (Login::email(text), Some(LoginKind::Email)),
+            Ok(v1::LoginKind::Phone) => (Login::phone(text), Some(LoginKind::Phone)),
+            Ok(v1::LoginKind::Unspecified | v1::LoginKind::Username) | Err(_) => {
+                (Login::parse(text), None)
+            }
+        };
+        let login = parsed.map_err(|error| self.reject(field, error.to_string()));
+        if kind.is_none() {
+            self.reject(kind_field, "must be LOGIN_KIND_EMAIL or LOGIN_KIND_PHONE");
+        }
+        login.ok().zip(kind)
+    }
+
+    /// The beginning of a login, in the form that is matched; an empty one is none.
+    pub(super) fn login_prefix(&mut self, field: &str, text: &str) -> Option<String> {
+        if text.is_empty() {
+            return None;
+        }
+        Login::key_of_prefix(text)
             .map_err(|error| self.reject(field, error.to_string()))
             .ok()
     }
@@ -122,6 +161,27 @@ impl Fields {
             }
             Roles::default()
         })
+    }
+
+    /// One role to search for; an empty one is none.
+    pub(super) fn role(&mut self, field: &str, name: String) -> Option<String> {
+        if name.is_empty() {
+            return None;
+        }
+        let parsed =
+            Roles::parse(vec![name]).map_err(|error| self.reject(field, error.to_string()));
+        parsed.ok()?.into_names().pop()
+    }
+
+    pub(super) fn password_reset_token(
+        &mut self,
+        field: &str,
+        text: String,
+    ) -> PasswordResetTokenText {
+        if text.is_empty() || text.len() > MAX_REFRESH_TOKEN {
+            self.reject(field, format!("must be 1 to {MAX_REFRESH_TOKEN} bytes"));
+        }
+        PasswordResetTokenText::new(text)
     }
 
     pub(super) fn refresh_token(&mut self, text: String) -> String {

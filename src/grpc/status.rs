@@ -142,7 +142,7 @@ impl From<Error> for Status {
             Error::TooManyWatchers => shape(
                 Code::ResourceExhausted,
                 Reason::TooManyWatchers,
-                "this replica has as many watchers of revocations as it takes",
+                "this replica has as many watchers as it takes",
             )
             .retry(),
             Error::WatchLagged => shape(
@@ -169,6 +169,26 @@ impl From<Error> for Status {
                 Code::AlreadyExists,
                 Reason::LoginTaken,
                 "the login is taken",
+            ),
+            Error::LoginNotFound => shape(
+                Code::NotFound,
+                Reason::LoginNotFound,
+                "the user does not have this login",
+            ),
+            Error::LoginFixed => shape(
+                Code::FailedPrecondition,
+                Reason::LoginFixed,
+                "the login that a user was created with stays",
+            ),
+            Error::TooManyLogins => shape(
+                Code::FailedPrecondition,
+                Reason::LoginFixed,
+                "the user has as many logins as are allowed",
+            ),
+            Error::PasswordResetTokenInvalid => shape(
+                Code::Unauthenticated,
+                Reason::PasswordResetTokenInvalid,
+                "the password reset token is not valid",
             ),
             Error::RegistrationDisabled => shape(
                 Code::FailedPrecondition,

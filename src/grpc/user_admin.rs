@@ -1,22 +1,28 @@
 //! The service `UserAdmin`.
 
-use prost_types::FieldMask;
-use tonic::{Request, Response, Status};
+mod export;
+mod filter;
+mod import;
+mod update;
 
-use super::{caller::bearer, convert, new_user::NewUserFields, page::List, parse::Fields};
-use crate::{
-    identity::Identity,
-    model::ids::UserId,
-    proto::v1::{self, get_user_request, user_admin_server::UserAdmin},
-    store::users::Change,
+use std::time::Duration;
+
+use prost::Message;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    act::act, caller::bearer, convert, new_user::NewUserFields, page::List, parse::Fields,
 };
+use crate::{
+    identity::{Identity, Import},
+    model::ids::UserId,
+    proto::v1::{self, user_admin_server::UserAdmin},
+};
+use update::{Which, parse_change, parse_which};
 
-const DISPLAY_NAME: &str = "display_name";
-const ROLES: &str = "roles";
-const DISABLED: &str = "disabled";
-
-/// The fields that an update can change.
-const MUTABLE: [&str; 3] = [DISPLAY_NAME, ROLES, DISABLED];
+/// For how long a password reset token can be used, in seconds.
+const RESET_LIFETIMES: std::ops::RangeInclusive<u32> = 60..=86_400;
+const DEFAULT_RESET_LIFETIME: u32 = 900;
 
 /// Serves `UserAdmin`.
 #[derive(Clone, Debug)]
@@ -38,6 +44,7 @@ impl UserAdmin for UserAdminService {
         &self,
         request: Request<v1::CreateUserRequest>,
     ) -> Result<Response<v1::CreateUserResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         // Before a password is judged, which is work; and without a statement, which a
@@ -50,10 +57,11 @@ impl UserAdmin for UserAdminService {
             roles: request.roles,
         };
         let new = new.parse(&self.identity).await?;
-        self.identity.admin(token).await?;
-        let user = self.identity.create_user(new).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let user = self.identity.create_user(&act, new).await?;
         Ok(Response::new(v1::CreateUserResponse {
-            user: Some(convert::user(user)),
+            user: Some(convert::whole_user(user)),
         }))
     }
 
@@ -72,7 +80,7 @@ impl UserAdmin for UserAdminService {
             Which::Login(login) => self.identity.get_user_by_login(&login).await?,
         };
         Ok(Response::new(v1::GetUserResponse {
-            user: Some(convert::user(user)),
+            user: Some(convert::whole_user(user)),
         }))
     }
 
@@ -82,15 +90,17 @@ impl UserAdmin for UserAdminService {
     ) -> Result<Response<v1::ListUsersResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
+        let wanted = request.filter.unwrap_or_default();
         let mut fields = Fields::default();
-        let list = List::new(&self.identity, "ListUsers", &[]);
+        let list = List::new(&self.identity, "ListUsers", &wanted.encode_to_vec());
         let page = list.page(&mut fields, request.page_size, &request.page_token, UserId);
-        let page = fields.finish(|| Some(page))?;
+        let filter = filter::parse(&mut fields, wanted, self.identity.settings());
+        let (page, filter) = fields.finish(|| Some((page, filter)))?;
         self.identity.admin(token).await?;
-        let mut users = self.identity.list_users(page).await?;
+        let mut users = self.identity.list_users(&filter, page).await?;
         let next_page_token = list.finish(&page, &mut users, |user| user.id.0);
         Ok(Response::new(v1::ListUsersResponse {
-            users: users.into_iter().map(convert::user).collect(),
+            users: users.into_iter().map(convert::whole_user).collect(),
             next_page_token,
         }))
     }
@@ -99,15 +109,17 @@ impl UserAdmin for UserAdminService {
         &self,
         request: Request<v1::UpdateUserRequest>,
     ) -> Result<Response<v1::UpdateUserResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let change = parse_change(&mut fields, request.user, request.update_mask);
         let change = fields.finish(|| change)?;
-        self.identity.admin(token).await?;
-        let (user, ended) = self.identity.update_user(&change).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let (user, ended) = self.identity.update_user(&act, &change).await?;
         Ok(Response::new(v1::UpdateUserResponse {
-            user: Some(convert::user(user)),
+            user: Some(convert::whole_user(user)),
             revoked_session_count: convert::count(ended),
         }))
     }
@@ -116,6 +128,7 @@ impl UserAdmin for UserAdminService {
         &self,
         request: Request<v1::SetPasswordRequest>,
     ) -> Result<Response<v1::SetPasswordResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
@@ -123,8 +136,9 @@ impl UserAdmin for UserAdminService {
         let policy = self.identity.settings().password_policy;
         let password = fields.new_password("new_password", &request.new_password, policy);
         let (user_id, password) = fields.finish(|| user_id.zip(password))?;
-        self.identity.admin(token).await?;
-        let ended = self.identity.set_password(user_id, &password).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let ended = self.identity.set_password(&act, user_id, &password).await?;
         Ok(Response::new(v1::SetPasswordResponse {
             revoked_session_count: convert::count(ended),
         }))
@@ -134,21 +148,19 @@ impl UserAdmin for UserAdminService {
         &self,
         request: Request<v1::DeleteUserRequest>,
     ) -> Result<Response<v1::DeleteUserResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let user_id = fields.user_id("user_id", &request.user_id);
         let user_id = fields.finish(|| user_id)?;
-        self.identity.admin(token).await?;
-        let ended = self.identity.delete_user(user_id).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let ended = self.identity.delete_user(&act, user_id).await?;
         Ok(Response::new(v1::DeleteUserResponse {
             revoked_session_count: convert::count(ended),
         }))
     }
-
-    type ExportUsersStream = std::pin::Pin<
-        Box<dyn futures_util::Stream<Item = Result<v1::ExportUsersResponse, Status>> + Send>,
-    >;
 
     async fn unlock_user(
         &self,
@@ -159,81 +171,102 @@ impl UserAdmin for UserAdminService {
 
     async fn add_login(
         &self,
-        _: Request<v1::AddLoginRequest>,
+        request: Request<v1::AddLoginRequest>,
     ) -> Result<Response<v1::AddLoginResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let act = act(&request);
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let user_id = fields.user_id("user_id", &request.user_id);
+        let login = fields.further_login("login", &request.login, "kind", request.kind);
+        let (user_id, (login, kind)) = fields.finish(|| user_id.zip(login))?;
+        let act = act.by(self.identity.admin(token).await?.actor());
+        let added = self.identity.add_login(&act, user_id, &login, kind);
+        Ok(Response::new(v1::AddLoginResponse {
+            user: Some(convert::whole_user(added.await?)),
+        }))
     }
 
     async fn remove_login(
         &self,
-        _: Request<v1::RemoveLoginRequest>,
+        request: Request<v1::RemoveLoginRequest>,
     ) -> Result<Response<v1::RemoveLoginResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let act = act(&request);
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let user_id = fields.user_id("user_id", &request.user_id);
+        let login = fields.lookup_login("login", &request.login);
+        let (user_id, login) = fields.finish(|| user_id.zip(login))?;
+        let act = act.by(self.identity.admin(token).await?.actor());
+        let user = self.identity.remove_login(&act, user_id, &login).await?;
+        Ok(Response::new(v1::RemoveLoginResponse {
+            user: Some(convert::whole_user(user)),
+        }))
     }
 
     async fn issue_password_reset_token(
         &self,
-        _: Request<v1::IssuePasswordResetTokenRequest>,
+        request: Request<v1::IssuePasswordResetTokenRequest>,
     ) -> Result<Response<v1::IssuePasswordResetTokenResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let act = act(&request);
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let user_id = fields.user_id("user_id", &request.user_id);
+        let lifetime = reset_lifetime(&mut fields, request.lifetime_seconds);
+        let user_id = fields.finish(|| user_id)?;
+        let act = act.by(self.identity.admin(token).await?.actor());
+        let issued = self
+            .identity
+            .issue_password_reset_token(&act, user_id, lifetime);
+        let (token, expires_at) = issued.await?;
+        Ok(Response::new(v1::IssuePasswordResetTokenResponse {
+            reset_token: token.expose().to_owned(),
+            expire_time: Some(convert::timestamp(expires_at)),
+        }))
     }
 
     async fn import_users(
         &self,
-        _: Request<tonic::Streaming<v1::ImportUsersRequest>>,
+        request: Request<Streaming<v1::ImportUsersRequest>>,
     ) -> Result<Response<v1::ImportUsersResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let act = act(&request);
+        let (metadata, _, users) = request.into_parts();
+        let caller = self.identity.admin(bearer(&metadata)?).await?;
+        let import = Import::new(self.identity.clone(), caller, act);
+        Ok(Response::new(import::run(import, users).await?))
     }
+
+    type ExportUsersStream = export::Users;
 
     async fn export_users(
         &self,
-        _: Request<v1::ExportUsersRequest>,
+        request: Request<v1::ExportUsersRequest>,
     ) -> Result<Response<Self::ExportUsersStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let wanted = request.filter.unwrap_or_default();
+        let filter = filter::parse(&mut fields, wanted, self.identity.settings());
+        let filter = fields.finish(|| Some(filter))?;
+        let caller = self.identity.admin(token).await?;
+        let users = export::stream(self.identity.clone(), caller, filter);
+        Ok(Response::new(users))
     }
 }
 
-/// How a user is named.
-enum Which {
-    Id(UserId),
-    Login(String),
-}
-
-fn parse_which(fields: &mut Fields, user: Option<get_user_request::User>) -> Option<Which> {
-    match user {
-        Some(get_user_request::User::UserId(id)) => fields.user_id("user_id", &id).map(Which::Id),
-        Some(get_user_request::User::Login(login)) => {
-            fields.lookup_login("login", &login).map(Which::Login)
-        }
-        None => {
-            fields.reject("user_id", "is required, or login");
-            None
-        }
+fn reset_lifetime(fields: &mut Fields, seconds: u32) -> Duration {
+    let seconds = match seconds {
+        0 => DEFAULT_RESET_LIFETIME,
+        seconds => seconds,
+    };
+    if !RESET_LIFETIMES.contains(&seconds) {
+        let (least, most) = (RESET_LIFETIMES.start(), RESET_LIFETIMES.end());
+        fields.reject(
+            "lifetime_seconds",
+            format!("must be 0, or {least} to {most}"),
+        );
     }
-}
-
-fn parse_change(
-    fields: &mut Fields,
-    user: Option<v1::User>,
-    mask: Option<FieldMask>,
-) -> Option<Change> {
-    let user = user.unwrap_or_default();
-    let id = fields.user_id("user.user_id", &user.user_id);
-    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
-    let has = |path| paths.iter().any(|given| given == path);
-    let known = |path: &String| MUTABLE.contains(&path.as_str());
-    if paths.is_empty() || !paths.iter().all(known) {
-        let limit = format!("must name one or more of {}", MUTABLE.join(", "));
-        fields.reject("update_mask", limit);
-    }
-    let display_name =
-        has(DISPLAY_NAME).then(|| fields.display_name("user.display_name", &user.display_name));
-    let roles = has(ROLES).then(|| fields.roles("user.roles", user.roles));
-    let disabled = has(DISABLED).then_some(user.disabled);
-    Some(Change {
-        id: id?,
-        display_name,
-        roles,
-        disabled,
-    })
+    Duration::from_secs(seconds.into())
 }

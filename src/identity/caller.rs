@@ -89,6 +89,25 @@ impl Identity {
         }
     }
 
+    /// Sees that a caller who began something long as an operator may still go on with it:
+    /// the token may have expired meanwhile, and the session must not have ended.
+    ///
+    /// # Errors
+    ///
+    /// When the session has ended or the user is no operator any more, or the database
+    /// cannot be asked.
+    pub async fn still_admin(&self, caller: &Caller) -> Result<(), Error> {
+        let standing = self
+            .find_standing(caller.user_id, caller.session_id)
+            .await?;
+        let roles = live_roles(&standing.ok_or(Error::AccessTokenInvalid)?)?;
+        if roles.include_admin() {
+            Ok(())
+        } else {
+            Err(Error::AdminRequired)
+        }
+    }
+
     /// Whether the caller signed in so recently that other sessions may be ended.
     pub(super) fn signed_in_recently(&self, caller: &Caller) -> bool {
         caller.now - caller.authenticated_at <= self.0.settings.recent_sign_in

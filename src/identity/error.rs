@@ -63,6 +63,18 @@ pub enum Error {
     /// Another user has the login.
     #[error("the login is taken")]
     LoginTaken,
+    /// The user does not have the login.
+    #[error("the user does not have the login")]
+    LoginNotFound,
+    /// The login is the one that the user was created with.
+    #[error("the user was created with the login")]
+    LoginFixed,
+    /// The user has as many logins as are allowed.
+    #[error("the user has as many logins as are allowed")]
+    TooManyLogins,
+    /// Not a password reset token of this deployment, or one that cannot be used any more.
+    #[error("invalid password reset token")]
+    PasswordResetTokenInvalid,
     /// Registration is off.
     #[error("registration is off")]
     RegistrationDisabled,
@@ -76,10 +88,7 @@ pub enum Error {
     #[error("the watcher read too slowly")]
     WatchLagged,
     /// The next signing key has not been published for long enough.
-    #[error(
-        "the next signing key has not been published for --signing-key-lead yet: \
-         it can sign in {}s; --emergency does not wait", .0.as_secs() + 1
-    )]
+    #[error("the next signing key has not been published for --signing-key-lead yet")]
     NextKeyTooNew(Duration),
     /// A concurrent change got in the way, repeatedly.
     #[error("a concurrent change got in the way")]

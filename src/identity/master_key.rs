@@ -7,7 +7,7 @@ use aws_lc_rs::{aead, hkdf, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::model::refresh_token::MacKey;
+use crate::model::mac::MacKey;
 
 /// What a master key's text begins with, so that secret scanners find a leaked one.
 const PREFIX: &str = "rcm_";
@@ -49,6 +49,13 @@ impl MasterKey {
     pub(super) fn mac_key(&self) -> MacKey {
         let secret = self.derive(b"rollcall refresh token mac");
         let id = self.derive(b"rollcall refresh token mac key id")[0];
+        MacKey::new(id, &secret)
+    }
+
+    /// The key that password reset tokens are made with, and its id likewise.
+    pub(super) fn reset_mac_key(&self) -> MacKey {
+        let secret = self.derive(b"rollcall password reset token mac");
+        let id = self.derive(b"rollcall password reset token mac key id")[0];
         MacKey::new(id, &secret)
     }
 

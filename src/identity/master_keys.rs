@@ -11,7 +11,7 @@ use super::{
     MasterKey, MasterKeyError,
     master_key::{PageKey, SealKey},
 };
-use crate::model::refresh_token::MacKeys;
+use crate::model::mac::MacKeys;
 
 /// One master key or more; their text separates them by white space or commas.
 #[derive(Clone, Debug)]
@@ -40,6 +40,12 @@ impl MasterKeys {
     pub(super) fn mac_keys(&self) -> MacKeys {
         let others = self.others.iter().map(MasterKey::mac_key);
         MacKeys::new(self.first.mac_key(), others.collect())
+    }
+
+    /// The keys that password reset tokens are made with.
+    pub(super) fn reset_mac_keys(&self) -> MacKeys {
+        let others = self.others.iter().map(MasterKey::reset_mac_key);
+        MacKeys::new(self.first.reset_mac_key(), others.collect())
     }
 
     pub(super) fn page_keys(&self) -> PageKeys {

@@ -1,15 +1,21 @@
 //! Hashing and verifying passwords: Argon2id (RFC 9106) on blocking threads, behind a
 //! bound that keeps a flood of passwords from starving everything else.
+//!
+//! Hashes of other systems are verified too, until their users first sign in.
 
 mod argon2id;
+mod bcrypt;
 mod options;
+mod pbkdf2;
 mod pool;
+mod scrypt;
+mod stored;
 
 use argon2::Params;
 
 pub use self::options::{HashingOptions, HashingOptionsError};
 pub use self::pool::Admission;
-use self::{argon2id::StoredHash, pool::Pool};
+use self::{pool::Pool, stored::StoredHash};
 use crate::{
     metrics::HashingMetrics,
     model::password::{Password, PasswordHash, PasswordPolicy, Weakness},
@@ -97,6 +103,18 @@ impl PasswordHasher {
         self.pool.run(hash).await?
     }
 
+    /// Takes a hash that another system made, if [`PasswordHasher::verify`] would execute
+    /// it, it costs little more than a second, and is no child's play to try out.
+    ///
+    /// # Errors
+    ///
+    /// [`UnusableHash`].
+    pub fn import(phc: &str) -> Result<PasswordHash, UnusableHash> {
+        let hash = PasswordHash::from_phc(phc.to_owned());
+        StoredHash::parse_imported(&hash)?;
+        Ok(hash)
+    }
+
     /// Takes a place for a verification, before anything is looked up for it.
     ///
     /// # Errors
@@ -107,13 +125,14 @@ impl PasswordHasher {
     }
 
     /// Compares a password with a stored hash, with the parameters that it was made with.
-    /// Where they do not match, the work is that of the live parameters, so that the time
-    /// does not tell an old hash from [`PasswordHasher::verify_nobody`].
+    /// Where they do not match, the work is that of the live parameters at least, so that
+    /// the time does not tell a weaker hash from [`PasswordHasher::verify_nobody`]; one that
+    /// is costlier it does tell, until it is upgraded.
     ///
     /// # Errors
     ///
-    /// [`HashError`]; [`HashError::Unusable`] when the stored hash is not of Argon2id or
-    /// has absurd parameters, which are not executed.
+    /// [`HashError`]; [`HashError::Unusable`] when the stored hash is of an unknown
+    /// algorithm or has absurd parameters, which are not executed.
     pub async fn verify(
         &self,
         admission: Admission,
@@ -174,18 +193,18 @@ pub enum HashError {
 /// What is wrong with a stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableHash {
-    /// Not a complete PHC string.
-    #[error("it is not a PHC string with salt and hash")]
+    /// Not a complete hash.
+    #[error("it is not a hash with salt, of at most 512 bytes")]
     Malformed,
     /// Another algorithm or version.
-    #[error("it is not of argon2id, version 19")]
-    Algorithm,
-    /// Parameters missing, unknown, too large, or not Argon2's.
     #[error(
-        "its parameters are not m, t and p of at most {} KiB, {} iterations and {} lanes",
-        argon2id::MAX_MEMORY_KIB,
-        argon2id::MAX_ITERATIONS,
-        argon2id::MAX_PARALLELISM
+        "it is none of $argon2id$, $argon2i$, $argon2d$, $scrypt$, $pbkdf2-sha256$, \
+         $pbkdf2-sha512$, $2a$, $2b$ and $2y$"
+    )]
+    Algorithm,
+    /// Parameters missing, unknown, too large, too small, or not the algorithm's.
+    #[error(
+        "its parameters are missing, take more than about a second or 256 MiB, or are too weak"
     )]
     Parameters,
 }

@@ -121,7 +121,8 @@ impl Identity {
         credentials: Option<Credentials>,
     ) -> Result<(Credentials, bool), Error> {
         let hasher = &self.0.hasher;
-        let Some(credentials) = credentials.filter(|found| !found.disabled) else {
+        let can_match = |found: &Credentials| !found.disabled && !found.password_hash.is_none();
+        let Some(credentials) = credentials.filter(can_match) else {
             hasher.verify_nobody(admission, password).await?;
             return Err(Error::InvalidCredentials);
         };
@@ -159,7 +160,7 @@ impl Identity {
             let upgraded = identity.0.hasher.hash(&password).await?;
             let (id, verified) = (credentials.user_id, &credentials.password_hash);
             let replace =
-                async |conn: &mut _| users::replace_password(conn, id, verified, &upgraded).await;
+                async |conn: &mut _| users::upgrade_password(conn, id, verified, &upgraded).await;
             Ok(identity.0.pool.run(replace).await?)
         };
         let logged = async move {

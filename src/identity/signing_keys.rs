@@ -16,13 +16,16 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, Notify};
 
 pub(super) use keyring::{ActiveKey, Keyring};
-pub use reseal::{Resealed, reseal_signing_keys};
+pub use reseal::Resealed;
 
 use super::{Error, MasterKeys, master_keys::SealKeys};
 use crate::{
     error_chain,
     metrics::KeyMetrics,
-    model::signing_key::{Policy, SigningKey, Step, plan, remaining_lead},
+    model::{
+        audit::Act,
+        signing_key::{Policy, SigningKey, Step, plan, remaining_lead},
+    },
     store::{
         self, Pool,
         signing_keys::{self, NewKey, Published, Rotation, SealedKey},
@@ -81,6 +84,12 @@ impl SigningKeys {
         self.wake.notify_one();
     }
 
+    /// All keys there ever were, newest first.
+    pub(super) async fn list(&self) -> Result<Vec<SigningKey>, Error> {
+        let list = async |conn: &mut _| signing_keys::list(conn).await;
+        Ok(self.pool.run(list).await?)
+    }
+
     /// Looks at the keys every so often, and when woken.
     pub(super) async fn tend_for_ever(&self) -> Infallible {
         let mut pause = INTERVAL;
@@ -121,7 +130,7 @@ impl SigningKeys {
     ///
     /// [`Error::NextKeyTooNew`] before its lead is over; or when the database cannot be
     /// asked, or the master key does not open the keys.
-    pub async fn rotate(&self) -> Result<SigningKey, Error> {
+    pub async fn rotate(&self, act: &Act) -> Result<SigningKey, Error> {
         let _tended = self.tend_after();
         for _ in 0..ATTEMPTS {
             let published = self.load().await?;
@@ -133,7 +142,7 @@ impl SigningKeys {
             if !remaining.is_zero() {
                 return Err(Error::NextKeyTooNew(remaining));
             }
-            if self.retire(active, &next.key.kid).await? {
+            if self.retire(act, active, &next.key.kid).await? {
                 return self.now_active().await;
             }
         }
@@ -145,7 +154,8 @@ impl SigningKeys {
         match (step, published.active(), published.next()) {
             (Step::ReplaceNext, _, Some(next)) => self.replace(&next.key.kid).await,
             (Step::Rotate, Some(active), Some(next)) => {
-                self.retire(active, &next.key.kid).await.map(drop)
+                let act = Act::of_rollcall();
+                self.retire(&act, active, &next.key.kid).await.map(drop)
             }
             (Step::Expire, ..) => {
                 let expire = async |conn: &mut _| signing_keys::expire(conn).await;
@@ -190,7 +200,7 @@ impl SigningKeys {
     }
 
     /// `false` when another replica was faster.
-    async fn retire(&self, active: &SealedKey, next: &str) -> Result<bool, Error> {
+    async fn retire(&self, act: &Act, active: &SealedKey, next: &str) -> Result<bool, Error> {
         let (kid, algorithm) = (&active.key.kid, active.key.algorithm);
         let public_key = self.public_key(active)?;
         let sealed_public = self
@@ -204,7 +214,7 @@ impl SigningKeys {
             next,
             made: &made,
         };
-        let rotate = async |conn: &mut _| signing_keys::rotate(conn, &rotation).await;
+        let rotate = async |conn: &mut _| signing_keys::rotate(conn, act, &rotation).await;
         let rotated = self.pool.run(rotate).await?;
         if rotated {
             tracing::info!(active = next, retiring = kid, "rotated the signing key");
@@ -269,16 +279,6 @@ impl SigningKeys {
     fn tend_after(&self) -> TendAfter<'_> {
         TendAfter(self)
     }
-}
-
-/// All keys there ever were, newest first.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn list_signing_keys(pool: &Pool) -> Result<Vec<SigningKey>, Error> {
-    let list = async |conn: &mut _| signing_keys::list(conn).await;
-    Ok(pool.run(list).await?)
 }
 
 /// Wakes when it is dropped: a caller who hangs up ends a flow anywhere.

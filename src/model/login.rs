@@ -1,5 +1,13 @@
 //! Login names: kept as typed, matched in one form (RFC 8265 section 3.3).
+//!
+//! What looks like a telephone number is matched without its spaces and hyphens, whatever
+//! kind of login it is, so that one number is one user's.
 
+mod kind;
+
+pub use kind::{LoginKind, UserLogin};
+
+use kind::{is_email, phone_key, phone_prefix};
 use precis_core::{Error as PrecisError, UnexpectedError, profile::PrecisFastInvocation};
 use precis_profiles::UsernameCaseMapped;
 
@@ -36,6 +44,47 @@ impl Login {
         })
     }
 
+    /// Parses an email address as typed.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginError`] names the limit that is broken.
+    pub fn email(typed: &str) -> Result<Self, LoginError> {
+        let login = Self::parse(typed)?;
+        if is_email(&login.key) {
+            Ok(login)
+        } else {
+            Err(LoginError::Email)
+        }
+    }
+
+    /// Parses a telephone number as typed.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginError::Phone`].
+    pub fn phone(typed: &str) -> Result<Self, LoginError> {
+        within_length(typed)?;
+        let key = phone_key(typed).ok_or(LoginError::Phone)?;
+        Ok(Self {
+            typed: typed.to_owned(),
+            key,
+        })
+    }
+
+    /// What the keys of logins begin with that begin with `typed`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginError`] where no login can begin like that.
+    pub fn key_of_prefix(typed: &str) -> Result<String, LoginError> {
+        within_length(typed)?;
+        match phone_prefix(typed) {
+            Some(key) => Ok(key),
+            None => precis_key(typed),
+        }
+    }
+
     /// The key under which the user with this login would be found; `None` when it is
     /// nobody's login because it could not be one.
     #[must_use]
@@ -58,6 +107,15 @@ impl Login {
 
 fn key(typed: &str) -> Result<String, LoginError> {
     within_length(typed)?;
+    if let Some(phone) = phone_key(typed) {
+        return Ok(phone);
+    }
+    let key = precis_key(typed)?;
+    // Digits of full width have become plain ones.
+    Ok(phone_key(&key).unwrap_or(key))
+}
+
+fn precis_key(typed: &str) -> Result<String, LoginError> {
     let key = UsernameCaseMapped::enforce(typed).map_err(LoginError::from_precis)?;
     // Mapping can lengthen: a capital I with a dot becomes two characters.
     within_length(&key)?;
@@ -87,6 +145,12 @@ pub enum LoginError {
     /// A mixture of writing directions.
     #[error("a login with right-to-left letters must keep to the Bidi rule (RFC 5893 section 2)")]
     Direction,
+    /// Not `local@domain`.
+    #[error("an email address is `local@domain`, without quotes or spaces")]
+    Email,
+    /// Not a telephone number.
+    #[error("a telephone number is `+` and 7 to 15 digits, which spaces and hyphens may separate")]
+    Phone,
     /// Mapping it twice gives another form than mapping it once.
     #[error("a login must keep its form when it is mapped again (RFC 8265 section 3.3)")]
     Unstable,
@@ -110,133 +174,4 @@ impl LoginError {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn key_of(typed: &str) -> String {
-        Login::parse(typed).unwrap().key().to_owned()
-    }
-
-    /// Every accepted login's key is a login, and its own key.
-    fn assert_stable(typed: &str) {
-        if let Ok(login) = Login::parse(typed) {
-            let again = Login::parse(login.key()).map(|again| again.key);
-            assert_eq!(again.as_deref(), Ok(login.key()), "{typed:?}");
-        }
-    }
-
-    #[test]
-    fn ordinary_logins_are_kept_as_typed_and_matched_in_lower_case() {
-        let login = Login::parse("Ana.Perez+Ops@Example.com").unwrap();
-        assert_eq!(login.typed(), "Ana.Perez+Ops@Example.com");
-        assert_eq!(login.key(), "ana.perez+ops@example.com");
-    }
-
-    #[test]
-    fn spellings_of_one_login_have_one_key() {
-        for (one, other) in [
-            ("ANA", "ana"),
-            ("ａｎａ", "ana"),
-            ("ＡＮＡ", "ana"),
-            ("Ángel", "a\u{301}ngel"),
-            ("\u{1e69}", "s\u{307}\u{323}"),
-            ("s\u{323}\u{307}", "s\u{307}\u{323}"),
-            ("ΣΟΦΙΑ", "σοφια"),
-            ("ĞÜL", "ğül"),
-            ("İ", "i\u{307}"),
-        ] {
-            assert_eq!(key_of(one), key_of(other), "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn logins_that_differ_have_different_keys() {
-        for (one, other) in [
-            ("ırmak", "irmak"),
-            ("İrmak", "irmak"),
-            ("straße", "strasse"),
-        ] {
-            assert_ne!(key_of(one), key_of(other), "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn characters_with_a_compatibility_twin_are_refused() {
-        for twin in [
-            "\u{212a}elvin",
-            "\u{17f}am",
-            "ﬁsh",
-            "x²",
-            "\u{1d2e}igbird",
-            "Ⅸ",
-        ] {
-            let first = Login::parse(twin);
-            assert!(matches!(first, Err(LoginError::Character(_))), "{twin}");
-        }
-    }
-
-    #[test]
-    fn spaces_controls_and_invisible_characters_are_refused() {
-        for c in [
-            ' ', '\u{a0}', '\u{3000}', '\0', '\n', '\u{7f}', '\u{200b}', '\u{200d}', '\u{202e}',
-            '\u{feff}',
-        ] {
-            let refused = Login::parse(&format!("a{c}b")).unwrap_err();
-            assert!(matches!(refused, LoginError::Character(_)), "{c:?}");
-        }
-        let shown = Login::parse("a\u{1b}b").unwrap_err().to_string();
-        assert!(
-            shown.contains("U+001B") && !shown.contains('\u{1b}'),
-            "{shown}"
-        );
-    }
-
-    #[test]
-    fn mixed_directions_are_refused() {
-        assert!(Login::parse("אבג").is_ok());
-        assert_eq!(Login::parse("אבa"), Err(LoginError::Direction));
-    }
-
-    #[test]
-    fn length_is_1_to_128_characters_typed_and_mapped() {
-        assert_eq!(Login::parse(""), Err(LoginError::Length));
-        assert!(Login::parse(&"é".repeat(128)).is_ok());
-        assert_eq!(Login::parse(&"é".repeat(129)), Err(LoginError::Length));
-        assert!(Login::parse(&"İ".repeat(64)).is_ok());
-        assert_eq!(Login::parse(&"İ".repeat(65)), Err(LoginError::Length));
-        assert_eq!(Login::parse(&"x".repeat(1 << 20)), Err(LoginError::Length));
-    }
-
-    #[test]
-    fn a_lookup_finds_the_key_or_knows_that_nobody_has_it() {
-        assert_eq!(Login::key_for_lookup("ANA").as_deref(), Some("ana"));
-        assert_eq!(Login::key_for_lookup("ana "), None);
-        assert_eq!(Login::key_for_lookup(""), None);
-    }
-
-    #[test]
-    fn mapping_twice_is_mapping_once_for_every_code_point() {
-        for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
-            assert_stable(c.encode_utf8(&mut [0; 4]));
-            assert_stable(&format!("A{c}"));
-            assert_stable(&format!("{c}\u{345}"));
-        }
-    }
-
-    #[test]
-    fn letters_whose_mapped_form_is_no_login_are_refused() {
-        // The lower case of this Cherokee letter is newer than the registry of PRECIS.
-        assert_eq!(Login::parse("\u{13a0}"), Err(LoginError::Unstable));
-    }
-
-    proptest! {
-        #[test]
-        fn mapping_twice_is_mapping_once_for_any_string(
-            typed in "\\PC{0,20}|[\\p{L}\\p{M}\\p{Nd}]{0,20}|[\\p{L}\\p{M}]{1,4}",
-        ) {
-            assert_stable(&typed);
-        }
-    }
-}
+mod tests;

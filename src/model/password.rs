@@ -56,7 +56,8 @@ impl fmt::Debug for Password {
 #[error("a password has at most {MAX_BYTES} bytes")]
 pub struct TooLong;
 
-/// A password hash as stored: a PHC string, never shown.
+/// A password hash as stored: a PHC string, or the modular-crypt string of another system.
+/// Never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
@@ -65,6 +66,18 @@ impl PasswordHash {
     #[must_use]
     pub fn from_phc(phc: String) -> Self {
         Self(phc)
+    }
+
+    /// The hash of a user who has no password: nothing matches it.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether it is that of a user who has no password.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The PHC string, for storing and verifying only.

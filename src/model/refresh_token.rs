@@ -16,20 +16,20 @@
 
 use std::fmt;
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::ids::{SessionId, UserId};
+use super::{
+    ids::{SessionId, UserId},
+    mac::{self, MacKeys, array_at},
+};
 
 /// What every refresh token begins with, so that secret scanners find a leaked one.
 pub const PREFIX: &str = "rcr_";
 
-const VERSION: u8 = 1;
-const BODY: usize = 54;
-const TAG: usize = 32;
-const BYTES: usize = BODY + TAG;
+const BODY: usize = 52;
 
 /// What a refresh token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,55 +48,26 @@ impl RefreshToken {
     /// The token's text under the ring's first key.
     #[must_use]
     pub fn encode(&self, keys: &MacKeys) -> RefreshTokenText {
-        let key = keys.active();
-        let mut bytes = Zeroizing::new([0_u8; BYTES]);
-        bytes[0] = VERSION;
-        bytes[1] = key.id;
-        bytes[2..18].copy_from_slice(self.user_id.0.as_bytes());
-        bytes[18..34].copy_from_slice(self.session_id.0.as_bytes());
-        bytes[34..38].copy_from_slice(&self.generation.to_be_bytes());
-        bytes[38..BODY].copy_from_slice(&self.commitment.0);
-        let tag = hmac::sign(&key.key, &bytes[..BODY]);
-        bytes[BODY..].copy_from_slice(tag.as_ref());
-
-        let mut text = String::with_capacity(PREFIX.len() + BYTES.div_ceil(3) * 4);
-        text.push_str(PREFIX);
-        URL_SAFE_NO_PAD.encode_string(&bytes[..], &mut text);
-        RefreshTokenText(Zeroizing::new(text))
+        let mut body = Zeroizing::new([0_u8; BODY]);
+        body[..16].copy_from_slice(self.user_id.0.as_bytes());
+        body[16..32].copy_from_slice(self.session_id.0.as_bytes());
+        body[32..36].copy_from_slice(&self.generation.to_be_bytes());
+        body[36..].copy_from_slice(&self.commitment.0);
+        RefreshTokenText(mac::seal(PREFIX, &body[..], keys))
     }
 
-    /// Reads a token that this deployment made; `None` for everything else.
-    ///
-    /// The text has exactly one form: padding, stray trailing bits, other lengths
-    /// and other versions are refused, and the tag is compared in constant time.
+    /// Reads a token that this deployment made; `None` for everything else, in whatever
+    /// else than its one form.
     #[must_use]
     pub fn decode(text: &str, keys: &MacKeys) -> Option<Self> {
-        let encoded = text.strip_prefix(PREFIX)?;
-        let mut bytes = Zeroizing::new([0_u8; BYTES]);
-        let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes[..]).ok()?;
-        if length != BYTES || bytes[0] != VERSION {
-            return None;
-        }
-        if !keys.verify(bytes[1], &bytes[..BODY], &bytes[BODY..]) {
-            return None;
-        }
+        let body = mac::open::<BODY>(PREFIX, text, keys)?;
         Some(Self {
-            user_id: UserId(uuid_at(&bytes, 2)),
-            session_id: SessionId(uuid_at(&bytes, 18)),
-            generation: u32::from_be_bytes(array_at(&bytes, 34)),
-            commitment: Commitment(array_at(&bytes, 38)),
+            user_id: UserId(Uuid::from_bytes(array_at(&body[..], 0))),
+            session_id: SessionId(Uuid::from_bytes(array_at(&body[..], 16))),
+            generation: u32::from_be_bytes(array_at(&body[..], 32)),
+            commitment: Commitment(array_at(&body[..], 36)),
         })
     }
-}
-
-fn uuid_at(bytes: &[u8; BYTES], at: usize) -> Uuid {
-    Uuid::from_bytes(array_at(bytes, at))
-}
-
-fn array_at<const N: usize>(bytes: &[u8; BYTES], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&bytes[at..at + N]);
-    array
 }
 
 /// The text of a refresh token, a secret; empty where there is none.
@@ -180,57 +151,6 @@ impl Commitment {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&context.finish().as_ref()[..16]);
         Self(bytes)
-    }
-}
-
-/// A key that refresh tokens are made with.
-pub struct MacKey {
-    /// Which of the ring's keys it is.
-    pub id: u8,
-    key: hmac::Key,
-}
-
-impl MacKey {
-    /// A key from 32 derived bytes.
-    #[must_use]
-    pub fn new(id: u8, secret: &[u8; 32]) -> Self {
-        Self {
-            id,
-            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
-        }
-    }
-}
-
-impl fmt::Debug for MacKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MacKey({})", self.id)
-    }
-}
-
-/// The keys that refresh tokens are valid under: the first makes new ones.
-#[derive(Debug)]
-pub struct MacKeys {
-    active: MacKey,
-    others: Vec<MacKey>,
-}
-
-impl MacKeys {
-    /// A ring of one or more keys.
-    #[must_use]
-    pub fn new(active: MacKey, others: Vec<MacKey>) -> Self {
-        Self { active, others }
-    }
-
-    fn active(&self) -> &MacKey {
-        &self.active
-    }
-
-    /// Whether a key of this id made the tag. Ids are one byte, so two keys may share one.
-    fn verify(&self, id: u8, message: &[u8], tag: &[u8]) -> bool {
-        std::iter::once(&self.active)
-            .chain(&self.others)
-            .filter(|key| key.id == id)
-            .any(|key| hmac::verify(&key.key, message, tag).is_ok())
     }
 }
 

@@ -45,6 +45,12 @@ impl Roles {
         Ok(Self(names))
     }
 
+    /// Those of an operator, and nothing else.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self(vec![ADMIN.to_owned()])
+    }
+
     /// Takes roles that were stored, and were checked before.
     #[must_use]
     pub fn from_stored(names: Vec<String>) -> Self {

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{ids::UserId, role::Roles};
+use super::{ids::UserId, login::UserLogin, role::Roles};
 
 /// Somebody who can sign in.
 #[derive(Clone, Debug)]
@@ -21,4 +21,8 @@ pub struct User {
     pub created_at: OffsetDateTime,
     /// When the user was last changed.
     pub updated_at: OffsetDateTime,
+    /// All logins of the user, `login` first, then by time.
+    pub logins: Vec<UserLogin>,
+    /// Whether passwords are not checked: too many in a row were wrong.
+    pub locked: bool,
 }

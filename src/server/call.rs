@@ -27,6 +27,10 @@ use crate::{
 /// The packages whose services wait for the database.
 const PACKAGE: &str = "/rollcall.";
 
+/// What takes as long as its caller has something to send: the server's own limit does not
+/// count, the caller's does.
+const UNLIMITED: [&str; 1] = ["/rollcall.v1.UserAdmin/ImportUsers"];
+
 /// Wraps every service in a [`Call`].
 #[derive(Clone)]
 pub(super) struct CallLayer {
@@ -90,7 +94,7 @@ where
             session_id = field::Empty,
             trace_id = field::Empty,
         );
-        let known = self.layer.metrics.known(&method);
+        let known = || self.layer.metrics.known(&method);
         telemetry::continue_trace(&span, request.headers(), known);
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
@@ -118,8 +122,13 @@ where
     if request.uri().path().starts_with(PACKAGE) && !layer.readiness.is_ready() {
         return status::unavailable().into_http();
     }
+    let limit = if UNLIMITED.contains(&request.uri().path()) {
+        Duration::MAX
+    } else {
+        layer.timeout
+    };
     let asked = asked(request.headers());
-    let timeout = asked.map_or(layer.timeout, |asked| layer.timeout.min(asked));
+    let timeout = asked.map_or(limit, |asked| limit.min(asked));
     // A timeout that no clock reaches is none.
     let ends_at = asked.and_then(|asked| tokio::time::Instant::now().checked_add(asked));
     if let Some(ends_at) = ends_at {

@@ -68,6 +68,7 @@ pub(super) async fn run(
         never = identity.purge_superseded_tokens() => match never {},
         never = identity.purge_rows() => match never {},
         never = identity.count_sessions(&counted) => match never {},
+        never = identity.purge_events() => match never {},
     }
 }
 

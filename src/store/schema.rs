@@ -23,6 +23,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    password_reset_tokens (user_id) {
+        user_id -> Uuid,
+        id -> Uuid,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (user_id, id) {
         user_id -> Uuid,
         id -> Uuid,

@@ -1,22 +1,33 @@
 //! Users and their logins.
 
+mod import;
+mod list;
+mod logins;
+mod password;
 mod row;
 mod write;
 
-pub use write::{
-    Change, NewUser, create, delete, expire_sessions, lock, replace_password, set_password, update,
-};
+pub use import::{ImportedUser, Refusal, import};
+pub use list::{Filter, list};
+pub use logins::{Added, Removed, add_login, remove_login};
+pub use password::{change_password, set_password, upgrade_password};
+pub(super) use row::{COLUMNS, UserRow, UserSql};
+pub use write::{Change, NewUser, create, delete, expire_sessions, forget_failures, lock, update};
 
-use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl};
+use diesel::{
+    ExpressionMethods, JoinOnDsl, OptionalExtension, PgArrayExpressionMethods, QueryDsl,
+    dsl::{exists, select},
+    sql_types::{Text, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use row::UserRow;
 use uuid::Uuid;
 
 use super::{
-    Error, Page,
+    Error,
     schema::{user_logins, users},
+    statement::statement,
 };
-use crate::model::{ids::UserId, password::PasswordHash, user::User};
+use crate::model::{ids::UserId, password::PasswordHash, role::ADMIN, user::User};
 
 /// What a sign-in checks.
 #[derive(Debug)]
@@ -56,72 +67,71 @@ pub async fn find_credentials(
     }))
 }
 
+statement! {
+    FindWithPassword(&Uuid) -> (UserSql, Text) = |id|
+        "SELECT ", {COLUMNS}, ", users.password_hash FROM users WHERE users.id = ", [SqlUuid: *id]
+}
+
 /// A user, and what the user's password is checked against.
 ///
 /// # Errors
 ///
-/// When the database cannot be asked.
+/// When the database cannot be asked or a row cannot be.
 pub async fn find_with_password(
     conn: &mut AsyncPgConnection,
     id: UserId,
 ) -> Result<Option<(User, PasswordHash)>, Error> {
-    let row: Option<(UserRow, String)> = users::table
-        .filter(users::id.eq(id.0))
-        .select((row::COLUMNS, users::password_hash))
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(row.map(|(row, password_hash)| (row.into(), PasswordHash::from_phc(password_hash))))
+    let row: Option<(UserRow, String)> =
+        FindWithPassword(&id.0).get_result(conn).await.optional()?;
+    row.map(|(row, hash)| Ok((row.try_into()?, PasswordHash::from_phc(hash))))
+        .transpose()
+}
+
+statement! {
+    Get(&Uuid) -> UserSql = |id|
+        "SELECT ", {COLUMNS}, " FROM users WHERE users.id = ", [SqlUuid: *id]
 }
 
 /// A user.
 ///
 /// # Errors
 ///
-/// When the database cannot be asked.
+/// When the database cannot be asked or the row cannot be.
 pub async fn get(conn: &mut AsyncPgConnection, id: UserId) -> Result<Option<User>, Error> {
-    let row: Option<UserRow> = users::table
-        .filter(users::id.eq(id.0))
-        .select(row::COLUMNS)
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(row.map(User::from))
+    let row: Option<UserRow> = Get(&id.0).get_result(conn).await.optional()?;
+    row.map(User::try_from).transpose()
+}
+
+struct LoginKey<'a>(&'a str);
+
+statement! {
+    FindByLogin(&LoginKey<'a>) -> UserSql = |login_key|
+        "SELECT ", {COLUMNS}, " FROM user_logins AS named JOIN users ON users.id = named.user_id \
+         WHERE named.login = ", [Text: login_key.0]
 }
 
 /// The user behind a login in its case-mapped form.
 ///
 /// # Errors
 ///
-/// When the database cannot be asked.
+/// When the database cannot be asked or the row cannot be.
 pub async fn find_by_login(
     conn: &mut AsyncPgConnection,
     login_key: &str,
 ) -> Result<Option<User>, Error> {
-    let row: Option<UserRow> = user_logins::table
-        .inner_join(users::table.on(users::id.eq(user_logins::user_id)))
-        .filter(user_logins::login.eq(login_key))
-        .select(row::COLUMNS)
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(row.map(User::from))
+    let key = LoginKey(login_key);
+    let row: Option<UserRow> = FindByLogin(&key).get_result(conn).await.optional()?;
+    row.map(User::try_from).transpose()
 }
 
-/// One page of users, newest first.
+/// Whether there is an operator who is not disabled. It may look at every user.
 ///
 /// # Errors
 ///
 /// When the database cannot be asked.
-pub async fn list(conn: &mut AsyncPgConnection, page: Page<UserId>) -> Result<Vec<User>, Error> {
-    let mut query = users::table
-        .select(row::COLUMNS)
-        .order(users::id.desc())
-        .limit(page.limit.into())
-        .into_boxed();
-    if let Some(after) = page.after {
-        query = query.filter(users::id.lt(after.0));
-    }
-    let rows: Vec<UserRow> = query.load(conn).await?;
-    Ok(rows.into_iter().map(User::from).collect())
+pub async fn has_operator(conn: &mut AsyncPgConnection) -> Result<bool, Error> {
+    let operators = users::table
+        .filter(users::disabled_at.is_null())
+        .filter(users::roles.contains(vec![ADMIN]));
+    Ok(select(exists(operators)).get_result(conn).await?)
 }

@@ -24,6 +24,8 @@ const CALLERS: [&str; 7] = [
 /// What each caller is told, in the order of [`CALLERS`]; `answer` says what the
 /// words stand for.
 const MATRIX: &[(&str, [&str; 7])] = &[
+    ("Audit/ListEvents", ADMINS_ONLY),
+    ("Audit/WatchEvents", ADMINS_ONLY),
     ("Auth/Register", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
     (
         "Auth/Authenticate",
@@ -34,6 +36,11 @@ const MATRIX: &[(&str, [&str; 7])] = &[
     // Whoever holds the access token that is renewed, likewise.
     ("Auth/Renew", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
     ("Auth/Logout", ["ok", "ok", "ok", "ok", "ok", "ok", "ok"]),
+    // Whoever holds the token.
+    (
+        "Auth/ResetPassword",
+        ["ok", "ok", "ok", "ok", "ok", "ok", "ok"],
+    ),
     // Each changes the password of its own user.
     (
         "Auth/ChangePassword",
@@ -50,6 +57,7 @@ const MATRIX: &[(&str, [&str; 7])] = &[
     ),
     ("KeyAdmin/ListSigningKeys", ADMINS_ONLY),
     ("KeyAdmin/RotateSigningKey", ADMINS_ONLY),
+    ("KeyAdmin/ResealSigningKeys", ADMINS_ONLY),
     ("SessionAdmin/ListSessions", ADMINS_ONLY),
     ("SessionAdmin/GetSession", ADMINS_ONLY),
     ("SessionAdmin/RevokeSession", ADMINS_ONLY),
@@ -61,6 +69,11 @@ const MATRIX: &[(&str, [&str; 7])] = &[
     ("UserAdmin/ListUsers", ADMINS_ONLY),
     ("UserAdmin/UpdateUser", ADMINS_ONLY),
     ("UserAdmin/SetPassword", ADMINS_ONLY),
+    ("UserAdmin/AddLogin", ADMINS_ONLY),
+    ("UserAdmin/RemoveLogin", ADMINS_ONLY),
+    ("UserAdmin/IssuePasswordResetToken", ADMINS_ONLY),
+    ("UserAdmin/ImportUsers", ADMINS_ONLY),
+    ("UserAdmin/ExportUsers", ADMINS_ONLY),
     ("UserAdmin/DeleteUser", ADMINS_ONLY),
     (
         "Verification/GetJwks",
@@ -102,13 +115,16 @@ async fn every_caller_is_told_what_its_cell_says_and_a_refused_one_changes_nothi
     let callers = Callers::gather(&it).await;
     it.database.until_counted().await;
     for &(rpc, cells) in MATRIX {
-        let owner = it.subject_with_watch(&fresh_login(), &[]).await;
+        let mut owner = it.subject_with_watch(&fresh_login(), &[]).await;
         // So that there is a key to rotate to.
         it.database.age_keys("next", "1 hour").await;
         let mut cells: Vec<_> = CALLERS.into_iter().zip(cells).collect();
         // Those who are refused come first, while there is something to be refused.
         cells.sort_by_key(|(_, expected)| *expected == "ok");
         for (caller, expected) in cells {
+            if rpc == "Auth/ResetPassword" {
+                owner.reset_token = it.reset_token(&owner.laptop.user_id).await;
+            }
             let before = it.database.contents().await;
             let message = good_request(rpc, &owner);
             let result = it.call(rpc, message, callers.token(caller, &owner)).await;

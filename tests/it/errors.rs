@@ -67,6 +67,10 @@ rows! {
     Error::SessionNotFound => [Error::SessionNotFound],
     Error::UserNotFound => [Error::UserNotFound],
     Error::LoginTaken => [Error::LoginTaken],
+    Error::LoginNotFound => [Error::LoginNotFound],
+    Error::LoginFixed => [Error::LoginFixed],
+    Error::TooManyLogins => [Error::TooManyLogins],
+    Error::PasswordResetTokenInvalid => [Error::PasswordResetTokenInvalid],
     Error::RegistrationDisabled => [Error::RegistrationDisabled],
     Error::WeakPassword(_) => [
         Error::WeakPassword(Weakness::TooShort { min: 15 }),

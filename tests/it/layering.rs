@@ -29,8 +29,8 @@ const CLIENT_KNOWS: [&str; 7] = [
 /// What only some layers may know.
 const ONLY_IN: [(&str, &[&str]); 4] = [
     ("diesel", &["store"]),
-    ("tonic", &["server", "grpc"]),
-    ("crate::proto", &["server", "grpc"]),
+    ("tonic", &["command", "server", "grpc"]),
+    ("crate::proto", &["command", "server", "grpc"]),
     ("prometheus_client", &[]),
 ];
 

@@ -1,6 +1,7 @@
 //! Changing a password, and registering with one.
 
 mod answers;
+mod foreign;
 mod rules;
 mod stored;
 

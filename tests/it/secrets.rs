@@ -3,11 +3,11 @@
 
 use rollcall::proto::v1::{
     AuthenticateRequest, ChangePasswordRequest, CreateUserRequest, DeleteUserRequest,
-    GetSessionRequest, GetUserRequest, ListMySessionsRequest, ListSessionsRequest,
-    ListUsersRequest, LogoutRequest, RefreshRequest, RegisterRequest, RevokeMySessionRequest,
-    RevokeSessionRequest, RevokeUserSessionsRequest, SetPasswordRequest, TokenPair,
-    UpdateUserRequest, User, auth_client::AuthClient, get_user_request,
-    session_admin_client::SessionAdminClient, user_admin_client::UserAdminClient,
+    GetSessionRequest, GetUserRequest, IssuePasswordResetTokenRequest, ListMySessionsRequest,
+    ListSessionsRequest, ListUsersRequest, LogoutRequest, RefreshRequest, RegisterRequest,
+    ResetPasswordRequest, RevokeMySessionRequest, RevokeSessionRequest, RevokeUserSessionsRequest,
+    SetPasswordRequest, TokenPair, UpdateUserRequest, User, auth_client::AuthClient,
+    get_user_request, session_admin_client::SessionAdminClient, user_admin_client::UserAdminClient,
 };
 use tonic::{Response, Status, transport::Channel};
 
@@ -258,6 +258,7 @@ async fn call_admins(it: &mut Caller, admin_password: &str) {
             it.refused(answer);
         }
     }
+    call_resets(it, &user_id, &token).await;
     for user_id in [user_id, admin_id] {
         let delete = DeleteUserRequest { user_id };
         it.user_admin
@@ -270,6 +271,39 @@ async fn call_admins(it: &mut Caller, admin_password: &str) {
         .list_users(bearer(ListUsersRequest::default(), &token))
         .await;
     it.refused(gone);
+}
+
+async fn call_resets(it: &mut Caller, user_id: &str, token: &str) {
+    let issue = IssuePasswordResetTokenRequest {
+        user_id: user_id.to_owned(),
+        lifetime_seconds: 0,
+    };
+    let issued = it
+        .user_admin
+        .issue_password_reset_token(bearer(issue, token))
+        .await;
+    let reset_token = issued.expect("issues").into_inner().reset_token;
+    it.secrets
+        .push(reset_token[reset_token.len() - 40..].to_owned());
+    let (short, new) = (it.short_password(), it.password("reset"));
+    let forged = format!("{reset_token}A");
+    for (reset_token, new_password, taken) in [
+        (&reset_token, &short, false),
+        (&forged, &new, false),
+        (&reset_token, &new, true),
+        (&reset_token, &new, false),
+    ] {
+        let request = ResetPasswordRequest {
+            reset_token: reset_token.clone(),
+            new_password: new_password.clone(),
+        };
+        let answer = it.auth.reset_password(request).await;
+        if taken {
+            answer.expect("resets");
+        } else {
+            it.refused(answer);
+        }
+    }
 }
 
 /// Makes an INSERT of a user fail in Postgres, which quotes the row in its DETAIL.
@@ -298,8 +332,7 @@ async fn no_password_token_or_key_is_in_a_log_an_error_or_the_log_of_postgres() 
     };
 
     call_auth(&mut it).await;
-    let mut create =
-        process::rollcall(&["user", "create", "operator", "--admin", "--log", "trace"]);
+    let mut create = process::rollcall(&["users", "create-first", "operator", "--log", "trace"]);
     create.env("DATABASE_URL", &url);
     let created = process::run(create, "").await;
     assert!(created.status.success(), "{created:?}");
@@ -312,16 +345,20 @@ async fn no_password_token_or_key_is_in_a_log_an_error_or_the_log_of_postgres() 
     tokio::spawn(connection);
     call_with_a_broken_database(&mut it, &client).await;
 
+    let events = "SELECT string_agg(e::text, E'\\n') FROM audit_events AS e";
+    let events = client.query_one(events, &[]).await.expect("events");
+
     process.signal("TERM");
     let (_, log) = process.end().await;
     let written = [
         ("the log", log.join("\n")),
         (
-            "the log of user create",
+            "the log of users create-first",
             String::from_utf8_lossy(&created.stderr).into_owned(),
         ),
         ("Postgres's log", cluster.log()),
         ("an error", it.errors.join("\n")),
+        ("the audit trail", events.get(0)),
     ];
     for (place, text) in &written {
         assert!(!text.is_empty(), "{place} is empty");

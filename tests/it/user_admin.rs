@@ -1,8 +1,12 @@
 //! What operators do to users.
 
 mod ends;
+mod exports;
+mod further_logins;
+mod imports;
 mod logins;
 mod races;
+mod search;
 
 use rollcall::proto::v1::{self, get_user_request};
 use tonic::{Code, Status};

@@ -121,7 +121,7 @@ pub enum ConnectError {
     /// The verifier's own account may not ask.
     #[error(
         "the account of the verifier at {address} has neither the role `service` nor \
-         `admin`: `rollcall user create --role service`, or `UserAdmin.UpdateUser`"
+         `admin`: `rollcall users create --role service`, or `UserAdmin.UpdateUser`"
     )]
     RoleMissing {
         /// Where.

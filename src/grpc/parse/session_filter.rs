@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::Fields;
 use crate::{
-    model::role::Roles,
     proto::v1::{self, session_filter},
     store::sessions::{Filter, GenerationRange},
 };
@@ -56,16 +55,5 @@ impl Fields {
             self.reject(field, "first must not be after last");
         }
         GenerationRange { first, last }
-    }
-
-    /// A role that users may have; an empty one is none.
-    fn role(&mut self, field: &str, name: String) -> Option<String> {
-        if name.is_empty() {
-            return None;
-        }
-        if let Err(error) = Roles::parse(vec![name.clone()]) {
-            self.reject(field, error.to_string());
-        }
-        Some(name)
     }
 }

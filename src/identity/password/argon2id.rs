@@ -1,7 +1,7 @@
-//! Argon2id hashes as PHC strings:
+//! Argon2 hashes as PHC strings, of which new ones are Argon2id:
 //! `$argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<hash>`.
 
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version, password_hash::phc};
+use argon2::{Algorithm, Argon2, Params, Version, password_hash::phc};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
@@ -39,7 +39,7 @@ pub(super) fn hash(
     memory: &WorkingMemory,
 ) -> Result<PasswordHash, HashError> {
     let mut output = [0; OUTPUT_BYTES];
-    compute(params, salt, password, &mut output, memory)?;
+    compute(&argon2id(params), salt, password, &mut output, memory)?;
     Ok(phc(params, salt, &output))
 }
 
@@ -55,24 +55,31 @@ pub(super) fn phc(params: &Params, salt: &[u8], output: &[u8]) -> PasswordHash {
     ))
 }
 
-/// A stored hash that is safe to execute.
-pub(super) struct StoredHash {
+/// A stored hash of Argon2, in any of its kinds, that is safe to execute.
+pub(super) struct Stored {
+    algorithm: Algorithm,
+    version: Version,
     params: Params,
     salt: phc::Salt,
     output: phc::Output,
 }
 
-impl StoredHash {
-    /// Reads a PHC string and refuses anything that this service would not have stored.
-    pub(super) fn parse(stored: &PasswordHash) -> Result<Self, UnusableHash> {
-        let stored =
-            phc::PasswordHash::new(stored.as_phc()).map_err(|_| UnusableHash::Malformed)?;
+impl Stored {
+    /// Reads a PHC string: `None` where it is of another algorithm.
+    pub(super) fn parse(stored: &str) -> Option<Result<Self, UnusableHash>> {
+        let name = stored.strip_prefix('$')?.split('$').next()?;
+        let algorithm = Algorithm::new(name).ok()?;
+        Some(Self::parse_as(algorithm, stored))
+    }
+
+    fn parse_as(algorithm: Algorithm, stored: &str) -> Result<Self, UnusableHash> {
+        let stored = phc::PasswordHash::new(stored).map_err(|_| UnusableHash::Malformed)?;
         let (Some(salt), Some(output)) = (stored.salt, stored.hash) else {
             return Err(UnusableHash::Malformed);
         };
-        if stored.algorithm != ARGON2ID_IDENT || stored.version != Some(Version::V0x13.into()) {
-            return Err(UnusableHash::Algorithm);
-        }
+        // Before version 19 it was not written down.
+        let version = stored.version.map_or(Ok(Version::V0x10), Version::try_from);
+        let version = version.map_err(|_| UnusableHash::Algorithm)?;
         let decimal = |name: &str| stored.params.get_decimal(name);
         let (Some(m), Some(t), Some(p), 3) = (
             decimal("m"),
@@ -84,6 +91,8 @@ impl StoredHash {
         };
         let params = params_with_output(m, t, p, output.len()).ok_or(UnusableHash::Parameters)?;
         Ok(Self {
+            algorithm,
+            version,
             params,
             salt,
             output,
@@ -92,11 +101,18 @@ impl StoredHash {
 
     /// Whether it took less than a new hash with the parameters `live` would.
     pub(super) fn is_below(&self, live: &Params) -> bool {
-        self.params.m_cost() < live.m_cost()
+        self.algorithm != Algorithm::Argon2id
+            || self.version != Version::V0x13
+            || self.params.m_cost() < live.m_cost()
             || self.params.t_cost() < live.t_cost()
             || self.params.p_cost() < live.p_cost()
             || self.salt.len() < SALT_BYTES
             || self.output.len() < OUTPUT_BYTES
+    }
+
+    /// KiB times passes.
+    pub(super) fn work(&self) -> u64 {
+        work(&self.params)
     }
 
     /// Whether `password` gives the same hash, compared in constant time.
@@ -107,43 +123,51 @@ impl StoredHash {
     ) -> Result<bool, HashError> {
         let mut computed = [0; phc::Output::MAX_LENGTH];
         let computed = &mut computed[..self.output.len()];
-        compute(&self.params, &self.salt, password, computed, memory)?;
+        let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
+        compute(&argon2, &self.salt, password, computed, memory)?;
         Ok(verify_slices_are_equal(computed, self.output.as_bytes()).is_ok())
-    }
-
-    /// Does what is missing to the work of a hash with the parameters `live`, to the
-    /// nearest pass.
-    pub(super) fn make_up(
-        &self,
-        live: &Params,
-        password: &Password,
-        memory: &WorkingMemory,
-    ) -> Result<(), HashError> {
-        let work = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
-        let missing = work(live).saturating_sub(work(&self.params));
-        let pass = u64::from(live.m_cost());
-        let passes = u32::try_from((missing + pass / 2) / pass).unwrap_or(MAX_ITERATIONS);
-        if passes == 0 {
-            return Ok(());
-        }
-        let params = params(live.m_cost(), passes, live.p_cost())
-            .ok_or(HashError::Unusable(UnusableHash::Parameters))?;
-        let mut unused = [0; OUTPUT_BYTES];
-        compute(&params, &[0; SALT_BYTES], password, &mut unused, memory)
     }
 }
 
+/// Adds to the work that a hash took what a hash with the parameters `live` would have
+/// taken more, to the nearest pass. Both are in KiB times passes.
+pub(super) fn make_up(
+    taken: u64,
+    live: &Params,
+    password: &Password,
+    memory: &WorkingMemory,
+) -> Result<(), HashError> {
+    let missing = work(live).saturating_sub(taken);
+    let pass = u64::from(live.m_cost());
+    let passes = u32::try_from((missing + pass / 2) / pass).unwrap_or(MAX_ITERATIONS);
+    if passes == 0 {
+        return Ok(());
+    }
+    let params = params(live.m_cost(), passes, live.p_cost())
+        .ok_or(HashError::Unusable(UnusableHash::Parameters))?;
+    let mut unused = [0; OUTPUT_BYTES];
+    let argon2 = argon2id(&params);
+    compute(&argon2, &[0; SALT_BYTES], password, &mut unused, memory)
+}
+
+fn work(params: &Params) -> u64 {
+    u64::from(params.m_cost()) * u64::from(params.t_cost())
+}
+
+fn argon2id(params: &Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+}
+
 fn compute(
-    params: &Params,
+    argon2: &Argon2<'_>,
     salt: &[u8],
     password: &Password,
     output: &mut [u8],
     memory: &WorkingMemory,
 ) -> Result<(), HashError> {
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let password = password.expose().as_bytes();
     memory
-        .lend(params.block_count(), |blocks| {
+        .lend(argon2.params().block_count(), |blocks| {
             argon2.hash_password_into_with_memory(password, salt, output, blocks)
         })?
         // Argon2 refuses only lengths out of its limits, which types and parsing exclude.

@@ -127,7 +127,7 @@ pub(super) struct WorkingMemory {
 }
 
 impl WorkingMemory {
-    fn new(blocks: usize) -> Self {
+    pub(super) fn new(blocks: usize) -> Self {
         Self {
             blocks,
             spare: Mutex::default(),

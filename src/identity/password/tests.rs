@@ -177,7 +177,7 @@ async fn a_stored_hash_with_absurd_parameters_is_refused_and_not_executed() {
 }
 
 #[tokio::test]
-async fn a_stored_string_that_is_no_argon2id_hash_is_refused() {
+async fn a_stored_string_that_is_no_hash_is_refused() {
     let salt_and_hash = "AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let hasher = hasher(CHEAP);
     for (phc, why) in [
@@ -196,21 +196,14 @@ async fn a_stored_string_that_is_no_argon2id_hash_is_refused() {
             UnusableHash::Malformed,
         ),
         (
-            format!("$argon2i$v=19$m=64,t=2,p=1${salt_and_hash}"),
+            format!("$argon2id$v=17$m=64,t=2,p=1${salt_and_hash}"),
             UnusableHash::Algorithm,
         ),
         (
-            format!("$argon2id$v=16$m=64,t=2,p=1${salt_and_hash}"),
+            format!("$argon2x$v=19$m=64,t=2,p=1${salt_and_hash}"),
             UnusableHash::Algorithm,
         ),
-        (
-            format!("$argon2id$m=64,t=2,p=1${salt_and_hash}"),
-            UnusableHash::Algorithm,
-        ),
-        (
-            format!("$scrypt$ln=1,r=8,p=1${salt_and_hash}"),
-            UnusableHash::Algorithm,
-        ),
+        (format!("$1${salt_and_hash}"), UnusableHash::Algorithm),
     ] {
         let refused = verify(&hasher, "x", &phc).await.unwrap_err();
         assert_eq!(refused, HashError::Unusable(why), "{phc}");

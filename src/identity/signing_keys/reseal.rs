@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ATTEMPTS, pair};
+use super::{ATTEMPTS, SigningKeys, pair};
 use crate::{
-    identity::{Error, MasterKeys, master_keys::SealKeys},
+    identity::{Error, master_keys::SealKeys},
     store::{
         Pool,
         signing_keys::{SealedKey, find_former, find_published, reseal},
@@ -24,39 +24,41 @@ pub struct Resealed {
     pub unchanged: usize,
 }
 
-/// Seals every signing key under the first of the master keys. Servers may run and rotate
-/// meanwhile.
-///
-/// # Errors
-///
-/// When none of the master keys opens a key, or the database cannot be asked. Keys that
-/// were resealed before that stay so.
-pub async fn reseal_signing_keys(pool: &Pool, master_keys: &MasterKeys) -> Result<Resealed, Error> {
-    let seal_keys = master_keys.seal_keys();
-    let mut resealed = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let published = pool.run(async |conn| find_published(conn).await).await?;
-        let former = pool
-            .run(async |conn| find_former(conn, LONGEST_RENEWAL).await)
-            .await?;
-        let keys = [published.keys, former].concat();
-        let mut settled = true;
-        for stored in &keys {
-            match reseal_one(pool, &seal_keys, stored).await? {
-                Some(true) => resealed.push(stored.key.kid.clone()),
-                Some(false) => {}
-                None => settled = false,
+impl SigningKeys {
+    /// Seals every signing key under the first of the master keys. Servers may run and
+    /// rotate meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When none of the master keys opens a key, or the database cannot be asked. Keys that
+    /// were resealed before that stay so.
+    pub async fn reseal(&self) -> Result<Resealed, Error> {
+        let (pool, seal_keys) = (&self.pool, &self.seal_keys);
+        let mut resealed = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let published = pool.run(async |conn| find_published(conn).await).await?;
+            let former = pool
+                .run(async |conn| find_former(conn, LONGEST_RENEWAL).await)
+                .await?;
+            let keys = [published.keys, former].concat();
+            let mut settled = true;
+            for stored in &keys {
+                match reseal_one(pool, seal_keys, stored).await? {
+                    Some(true) => resealed.push(stored.key.kid.clone()),
+                    Some(false) => {}
+                    None => settled = false,
+                }
+            }
+            if settled {
+                let was_before = |stored: &&SealedKey| !resealed.contains(&stored.key.kid);
+                return Ok(Resealed {
+                    unchanged: keys.iter().filter(was_before).count(),
+                    resealed: resealed.len(),
+                });
             }
         }
-        if settled {
-            let was_before = |stored: &&SealedKey| !resealed.contains(&stored.key.kid);
-            return Ok(Resealed {
-                unchanged: keys.iter().filter(was_before).count(),
-                resealed: resealed.len(),
-            });
-        }
+        Err(Error::Conflict)
     }
-    Err(Error::Conflict)
 }
 
 /// Whether the key had to be resealed; `None` when it changed meanwhile.

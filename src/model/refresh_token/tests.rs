@@ -2,7 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{super::mac::MacKey, *};
+
+const VERSION: u8 = 1;
+const TAG: usize = 32;
+const BYTES: usize = 2 + BODY + TAG;
 
 fn keys() -> MacKeys {
     MacKeys::new(MacKey::new(7, &[1; 32]), vec![MacKey::new(8, &[2; 32])])

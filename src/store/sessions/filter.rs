@@ -167,7 +167,7 @@ where
 }
 
 /// `text` as a LIKE pattern that matches only itself.
-fn escape_like(text: &str) -> String {
+pub(in crate::store) fn escape_like(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {

@@ -10,6 +10,21 @@ use crate::harness::Value;
 type Limit = (&'static str, &'static str, fn() -> Vec<Value>);
 
 pub(super) const LIMITS: &[Limit] = &[
+    ("Audit/ListEvents", "filter.user_id", optional_ids),
+    ("Audit/ListEvents", "filter.session_id", optional_ids),
+    ("Audit/ListEvents", "filter.actor_user_id", optional_ids),
+    ("Audit/ListEvents", "filter.kinds", required_enums),
+    ("Audit/ListEvents", "filter.create_time.start_time", times),
+    ("Audit/ListEvents", "filter.create_time.end_time", times),
+    ("Audit/ListEvents", "filter.create_time", ranges),
+    ("Audit/ListEvents", "page_size", page_sizes),
+    ("Audit/ListEvents", "page_token", page_tokens),
+    ("Audit/WatchEvents", "filter.user_id", optional_ids),
+    ("Audit/WatchEvents", "filter.session_id", optional_ids),
+    ("Audit/WatchEvents", "filter.actor_user_id", optional_ids),
+    ("Audit/WatchEvents", "filter.kinds", required_enums),
+    ("Audit/WatchEvents", "filter.create_time", ranges),
+    ("Audit/WatchEvents", "cursor", page_tokens),
     ("Auth/Register", "login", new_logins),
     ("Auth/Register", "password", new_passwords),
     ("Auth/Register", "display_name", names),
@@ -37,6 +52,8 @@ pub(super) const LIMITS: &[Limit] = &[
     ("Auth/Logout", "refresh_token", refresh_tokens),
     ("Auth/ChangePassword", "current_password", long_passwords),
     ("Auth/ChangePassword", "new_password", short_passwords),
+    ("Auth/ResetPassword", "reset_token", refresh_tokens),
+    ("Auth/ResetPassword", "new_password", short_passwords),
     ("Auth/ListMySessions", "page_size", page_sizes),
     ("Auth/ListMySessions", "page_token", page_tokens),
     ("Auth/RevokeMySession", "session_id", ids),
@@ -146,6 +163,16 @@ pub(super) const LIMITS: &[Limit] = &[
     ("UserAdmin/CreateUser", "roles", roles),
     ("UserAdmin/GetUser", "user_id", ids),
     ("UserAdmin/GetUser", "login", logins),
+    ("UserAdmin/ListUsers", "filter.login_prefix", login_prefixes),
+    ("UserAdmin/ListUsers", "filter.display_name_contains", names),
+    ("UserAdmin/ListUsers", "filter.role", filter_roles),
+    (
+        "UserAdmin/ListUsers",
+        "filter.create_time.start_time",
+        times,
+    ),
+    ("UserAdmin/ListUsers", "filter.create_time.end_time", times),
+    ("UserAdmin/ListUsers", "filter.create_time", ranges),
     ("UserAdmin/ListUsers", "page_size", page_sizes),
     ("UserAdmin/ListUsers", "page_token", page_tokens),
     ("UserAdmin/UpdateUser", "user.user_id", ids),
@@ -155,6 +182,39 @@ pub(super) const LIMITS: &[Limit] = &[
     ("UserAdmin/SetPassword", "user_id", ids),
     ("UserAdmin/SetPassword", "new_password", short_passwords),
     ("UserAdmin/DeleteUser", "user_id", ids),
+    ("UserAdmin/AddLogin", "user_id", ids),
+    ("UserAdmin/AddLogin", "login", phones),
+    ("UserAdmin/AddLogin", "kind", further_kinds),
+    ("UserAdmin/RemoveLogin", "user_id", ids),
+    ("UserAdmin/RemoveLogin", "login", logins),
+    ("UserAdmin/IssuePasswordResetToken", "user_id", ids),
+    (
+        "UserAdmin/IssuePasswordResetToken",
+        "lifetime_seconds",
+        reset_lifetimes,
+    ),
+    (
+        "UserAdmin/ExportUsers",
+        "filter.login_prefix",
+        login_prefixes,
+    ),
+    (
+        "UserAdmin/ExportUsers",
+        "filter.display_name_contains",
+        names,
+    ),
+    ("UserAdmin/ExportUsers", "filter.role", filter_roles),
+    (
+        "UserAdmin/ExportUsers",
+        "filter.create_time.start_time",
+        times,
+    ),
+    (
+        "UserAdmin/ExportUsers",
+        "filter.create_time.end_time",
+        times,
+    ),
+    ("UserAdmin/ExportUsers", "filter.create_time", ranges),
     ("Verification/Introspect", "token", access_tokens),
     ("Verification/WatchRevocations", "cursor", cursors),
 ];
@@ -172,6 +232,37 @@ fn new_logins() -> Vec<Value> {
         "\u{2167}",
     ]);
     values.push("é".repeat(129).into());
+    values
+}
+
+fn login_prefixes() -> Vec<Value> {
+    let mut values = texts(&[" ", "an na", "ana\0", "\u{202e}ana", "\u{2167}"]);
+    values.push("é".repeat(129).into());
+    values
+}
+
+/// What is no telephone number, of whatever kind a login is.
+fn phones() -> Vec<Value> {
+    texts(&["", "ana", "+123456", "+1234567890123456", "+49 30 123456\0"])
+}
+
+/// Kinds that cannot be added.
+fn further_kinds() -> Vec<Value> {
+    let mut values = required_enums();
+    values.push(Value::Number(1));
+    values
+}
+
+fn reset_lifetimes() -> Vec<Value> {
+    [1, 59, 86_401, u32::MAX]
+        .map(|seconds| Value::Number(seconds.into()))
+        .to_vec()
+}
+
+/// An empty one is none to search for.
+fn filter_roles() -> Vec<Value> {
+    let mut values = roles();
+    values.retain(|value| !matches!(value, Value::Text(text) if text.is_empty()));
     values
 }
 
@@ -331,6 +422,12 @@ fn ids() -> Vec<Value> {
         "0190163d_8694_739b_97bc_e7d8c2f4b0f2",
         "'; DROP TABLE users; -- aaaaaaaaaaaa",
     ])
+}
+
+fn optional_ids() -> Vec<Value> {
+    let mut values = ids();
+    values.remove(1);
+    values
 }
 
 fn roles() -> Vec<Value> {

@@ -40,9 +40,14 @@ impl Balancer {
         format!("http://{}", self.address)
     }
 
+    /// Forwards new connections to another replica, and leaves those that there are.
+    pub fn lead_to(&self, target: &str) {
+        target.clone_into(&mut self.target.lock().expect("not poisoned"));
+    }
+
     /// Forwards to another replica, and cuts the connections to the one before.
     pub fn turn_to(&self, target: &str) {
-        target.clone_into(&mut self.target.lock().expect("not poisoned"));
+        self.lead_to(target);
         // It fails when nobody is connected.
         let _ = self.cut.send(());
     }

@@ -1,8 +1,19 @@
 //! One good request of every RPC.
 
+use std::time::Duration;
+
+use futures_util::Stream;
 use prost::Message;
 use prost_types::FieldMask;
-use rollcall::proto::v1;
+use rollcall::{
+    model::{
+        audit::Act,
+        ids::UserId,
+        login::{Login, LoginKind},
+    },
+    proto::v1,
+};
+use tonic::Status;
 
 use super::{Replica, SignedIn, device};
 
@@ -19,6 +30,15 @@ pub struct Subject {
     pub phone: SignedIn,
     /// What holds one token, where the user has such a thing.
     pub watch: Option<SignedIn>,
+    /// With which the password can be reset, where one was issued.
+    pub reset_token: String,
+}
+
+impl Subject {
+    /// An email address that a user with a watch has besides the login.
+    pub fn email(&self) -> String {
+        format!("{}@example.com", self.login)
+    }
 }
 
 impl Replica {
@@ -30,14 +50,43 @@ impl Replica {
             laptop: self.sign_in_on(login, device("laptop")).await,
             phone: self.sign_in_on(login, device("phone")).await,
             watch: None,
+            reset_token: String::new(),
         }
+    }
+
+    /// Imports users in one stream.
+    pub async fn import(
+        &self,
+        admin: &SignedIn,
+        users: impl Stream<Item = v1::ImportUsersRequest> + Send + 'static,
+    ) -> Result<v1::ImportUsersResponse, Status> {
+        let reply = self.user_admin().import_users(admin.request(users)).await?;
+        Ok(reply.into_inner())
+    }
+
+    /// Makes a token that resets the password of a user.
+    pub async fn reset_token(&self, user_id: &str) -> String {
+        let id = UserId(user_id.parse().expect("a UUID"));
+        let (act, lifetime) = (Act::of_rollcall(), Duration::from_secs(900));
+        let issued = self.identity.issue_password_reset_token(&act, id, lifetime);
+        issued.await.expect("issues").0.expose().to_owned()
     }
 
     /// [`Replica::subject`] with a watch, for every RPC there is.
     pub async fn subject_with_watch(&self, login: &str, roles: &[&str]) -> Subject {
         let subject = self.subject(login, roles).await;
         let watch = Some(self.sign_in_single(login).await);
-        Subject { watch, ..subject }
+        let user_id = &subject.laptop.user_id;
+        let reset_token = self.reset_token(user_id).await;
+        let email = Login::email(&subject.email()).expect("an address");
+        let (act, id) = (Act::of_rollcall(), UserId(user_id.parse().expect("a UUID")));
+        let added = self.identity.add_login(&act, id, &email, LoginKind::Email);
+        added.await.expect("adds");
+        Subject {
+            watch,
+            reset_token,
+            ..subject
+        }
     }
 }
 
@@ -52,6 +101,8 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
     let session_id = subject.phone.session_id.clone();
     let refresh_token = subject.phone.refresh_token.clone();
     match rpc {
+        "Audit/ListEvents" => v1::ListEventsRequest::default().encode_to_vec(),
+        "Audit/WatchEvents" => v1::WatchEventsRequest::default().encode_to_vec(),
         "Auth/Register" => register().encode_to_vec(),
         "Auth/Authenticate" => bound(&subject.login).encode_to_vec(),
         "Auth/Refresh" => v1::RefreshRequest {
@@ -66,12 +117,18 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
         }
         .encode_to_vec(),
         "Auth/Logout" => v1::LogoutRequest { refresh_token }.encode_to_vec(),
+        "Auth/ResetPassword" => v1::ResetPasswordRequest {
+            reset_token: subject.reset_token.clone(),
+            new_password: NEXT_PASSWORD.to_owned(),
+        }
+        .encode_to_vec(),
         "Auth/ChangePassword" => change_password().encode_to_vec(),
         "Auth/ListMySessions" => v1::ListMySessionsRequest::default().encode_to_vec(),
         "Auth/RevokeMySession" => v1::RevokeMySessionRequest { session_id }.encode_to_vec(),
         "KeyAdmin/ListSigningKeys" => v1::ListSigningKeysRequest {}.encode_to_vec(),
         // Fulfilled where the next key has been published for its lead.
         "KeyAdmin/RotateSigningKey" => v1::RotateSigningKeyRequest::default().encode_to_vec(),
+        "KeyAdmin/ResealSigningKeys" => v1::ResealSigningKeysRequest {}.encode_to_vec(),
         "SessionAdmin/ListSessions" => v1::ListSessionsRequest::default().encode_to_vec(),
         "SessionAdmin/GetSession" => v1::GetSessionRequest { session_id }.encode_to_vec(),
         "SessionAdmin/RevokeSession" => v1::RevokeSessionRequest { session_id }.encode_to_vec(),
@@ -102,6 +159,28 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
             new_password: NEXT_PASSWORD.to_owned(),
         }
         .encode_to_vec(),
+        "UserAdmin/AddLogin" => v1::AddLoginRequest {
+            user_id,
+            login: "+49 30 123456".to_owned(),
+            kind: v1::LoginKind::Phone.into(),
+        }
+        .encode_to_vec(),
+        "UserAdmin/RemoveLogin" => v1::RemoveLoginRequest {
+            user_id,
+            login: subject.email(),
+        }
+        .encode_to_vec(),
+        "UserAdmin/IssuePasswordResetToken" => v1::IssuePasswordResetTokenRequest {
+            user_id,
+            lifetime_seconds: 0,
+        }
+        .encode_to_vec(),
+        "UserAdmin/ImportUsers" => v1::ImportUsersRequest {
+            login: fresh_login(),
+            ..v1::ImportUsersRequest::default()
+        }
+        .encode_to_vec(),
+        "UserAdmin/ExportUsers" => v1::ExportUsersRequest::default().encode_to_vec(),
         "UserAdmin/DeleteUser" => v1::DeleteUserRequest { user_id }.encode_to_vec(),
         "Verification/GetJwks" => v1::GetJwksRequest {}.encode_to_vec(),
         "Verification/Introspect" => v1::IntrospectRequest {

@@ -1,6 +1,6 @@
 //! Every change of keys while devices refresh and people sign in: no call fails.
 
-use rollcall::identity::{MasterKeys, Resealed, reseal_signing_keys};
+use rollcall::identity::Resealed;
 
 use super::{
     LEAD, LIFETIME, kid,
@@ -32,7 +32,9 @@ async fn emergency_rotation_under_load_fails_no_refresh_and_no_sign_in() {
     under_load(&fleet, async |load| {
         load.expect_live_tokens(false);
         let identity = &fleet.replica(0).identity;
-        let rotated = identity.rotate_signing_key_in_emergency().await;
+        let rotated = identity
+            .rotate_signing_key_in_emergency(&Default::default())
+            .await;
         assert_eq!(rotated.expect("rotates").kid, next);
         load.goes_on().await;
         fleet.look().await;
@@ -72,10 +74,13 @@ async fn change_of_the_master_key_under_load_fails_no_call_and_ends_no_session()
     let [old, new] = master_keys();
     let fleet = Fleet::start(&["--master-key", &old]).await;
     fleet.database.age_keys("next", LEAD).await;
-    let ring = |text: &str| text.parse::<MasterKeys>().expect("keys");
     under_load(&fleet, async |load| {
         // So that there is a retiring key as well.
-        let rotated = fleet.replica(0).identity.rotate_signing_key().await;
+        let rotated = fleet
+            .replica(0)
+            .identity
+            .rotate_signing_key(&Default::default())
+            .await;
         rotated.expect("rotates");
         fleet.look().await;
         let old_first = format!("{old},{new}");
@@ -84,8 +89,7 @@ async fn change_of_the_master_key_under_load_fails_no_call_and_ends_no_session()
         let new_first = format!("{new} {old}");
         fleet.replace(&["--master-key", &new_first]).await;
         load.goes_on().await;
-        let pool = fleet.replica(0).identity.pool().clone();
-        let resealed = reseal_signing_keys(&pool, &ring(&new_first)).await;
+        let resealed = fleet.replica(0).identity.reseal_signing_keys().await;
         let (all, none) = (
             Resealed {
                 resealed: 3,
@@ -97,7 +101,7 @@ async fn change_of_the_master_key_under_load_fails_no_call_and_ends_no_session()
             },
         );
         assert_eq!(resealed.expect("reseals"), all);
-        let again = reseal_signing_keys(&pool, &ring(&new_first)).await;
+        let again = fleet.replica(0).identity.reseal_signing_keys().await;
         assert_eq!(again.expect("reseals"), none);
         load.goes_on().await;
         fleet.replace(&["--master-key", &new]).await;
