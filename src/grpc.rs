@@ -3,7 +3,7 @@
 mod act;
 mod audit;
 mod auth;
-mod caller;
+pub mod caller;
 mod convert;
 mod deadline;
 mod event;

@@ -83,7 +83,7 @@ impl List {
             .unwrap_or_default()
     }
 
-    /// The token of a page that ends with `last`.
+    /// The token of a place in the list.
     pub(super) fn token(&self, last: Uuid) -> String {
         let tag = self.identity.page_tag(&self.message(last));
         let bytes = [&last.as_bytes()[..], &tag].concat();

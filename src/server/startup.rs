@@ -66,9 +66,9 @@ pub(super) async fn run(
         never = identity.tend_signing_keys() => match never {},
         never = identity.follow_revocations(&followed) => match never {},
         never = identity.purge_superseded_tokens() => match never {},
+        never = identity.purge_events() => match never {},
         never = identity.purge_rows() => match never {},
         never = identity.count_sessions(&counted) => match never {},
-        never = identity.purge_events() => match never {},
     }
 }
 

@@ -45,6 +45,7 @@ mod startup;
 mod statements;
 mod superseded;
 mod theft;
+mod tls;
 mod tokens;
 mod user_admin;
 mod verification;

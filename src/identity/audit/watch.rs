@@ -54,7 +54,7 @@ pub struct EventWatch {
     caller: Caller,
     filter: Filter,
     next: EventId,
-    /// Whether there is something to say at once.
+    /// Whether there was more than a message holds.
     hurried: bool,
     begun: bool,
     stopped: watch::Receiver<bool>,
@@ -97,7 +97,7 @@ impl Identity {
             next: from.unwrap_or_else(|| EventId::first_of(caller.now())),
             caller,
             filter,
-            hurried: true,
+            hurried: false,
             begun: false,
             stopped,
             _place: place,

@@ -56,10 +56,13 @@ async fn id(it: &Harness, name: &str) -> String {
         .await
 }
 
-/// From some minutes ago to others, as the events have them.
+/// From some minutes before the crowd was inserted to others.
 async fn minutes(it: &Harness, from: i64, to: i64) -> Option<TimeRange> {
     let now: i64 = it
-        .scalar("SELECT extract(epoch FROM date_trunc('minute', now()))::bigint")
+        .scalar(
+            "SELECT extract(epoch FROM max(created_at) + interval '2 minutes')::bigint \
+             FROM audit_events WHERE actor_session_id = md5('as')::uuid",
+        )
         .await;
     let at = |minutes: i64| {
         Some(prost_types::Timestamp {
