@@ -2,19 +2,23 @@
 
 mod address;
 mod audit;
+mod callers;
 mod check;
 mod keys;
 mod operations;
 mod options;
 mod refreshing;
 mod remote;
+mod retention;
 mod sessions;
 mod silent;
+mod tls;
 mod users;
 mod when;
 
 pub use address::ListenAddress;
 pub use audit::{Audit, EventFilter, EventTimes, ExportEvents, ListEvents, WatchEvents};
+pub use callers::{AuthCallers, CallerOptions};
 pub use check::Error;
 pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, RotateKeys};
 pub use operations::OperationsOptions;
@@ -26,10 +30,12 @@ pub use remote::{
     ConfirmOptions, Format, Health, LimitOptions, Login, PasswordSource, RemoteOptions,
     ServerOptions, SessionOptions,
 };
+pub use retention::RetentionOptions;
 pub use sessions::{
     Generations, GetSession, ListSessions, MySessions, RevokeAllSessions, RevokeSessions,
     RevokeUserSessions, SessionFilter, Sessions,
 };
+pub use tls::{TlsClientAuth, TlsFiles, TlsOptions};
 pub use users::{
     AddLogin, CreateFirstUser, CreateUser, ExportUsers, ImportUsers, ListUsers, LoginKind, OneUser,
     OneUserConfirmed, RemoveLogin, ResetPassword, SetPassword, UpdateUser, UserFilter, Users,
@@ -167,6 +173,14 @@ pub struct Serve {
     #[command(flatten)]
     pub listen: ListenOptions,
 
+    /// TLS on the listener.
+    #[command(flatten)]
+    pub tls: TlsOptions,
+
+    /// Who may call `Auth`.
+    #[command(flatten)]
+    pub callers: CallerOptions,
+
     /// Tokens, sessions and users.
     #[command(flatten)]
     pub identity: IdentityOptions,
@@ -174,6 +188,10 @@ pub struct Serve {
     /// Passwords.
     #[command(flatten)]
     pub password: PasswordOptions,
+
+    /// For how long what has happened is kept.
+    #[command(flatten)]
+    pub retention: RetentionOptions,
 
     /// Metrics, probes and traces.
     #[command(flatten)]
@@ -195,6 +213,8 @@ impl Serve {
             access_token_lifetime: *identity.access_tokens.access_token_lifetime,
             session_idle_lifetime: *identity.session_idle_lifetime,
             session_absolute_lifetime: *identity.session_absolute_lifetime,
+            session_retention: *identity.session_retention,
+            session_stats_interval: *identity.session_stats_interval,
             replay_window: *identity.replay_window,
             replay_leeway: *identity.replay_leeway,
             refresh_min_interval: identity.refreshing.min_interval(),
@@ -202,6 +222,7 @@ impl Serve {
             recent_sign_in: *identity.recent_sign_in,
             max_watchers: self.listen.max_watchers,
             revocation_overlap: *self.connections.statement_timeout * STATEMENTS,
+            audit_retention: *self.retention.audit_retention,
             registration: identity.registration,
             signing_keys: identity
                 .access_tokens

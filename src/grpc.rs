@@ -1,9 +1,13 @@
 //! The wire: parse a request, call a flow, make the reply. One file a service.
 
 mod act;
+mod audit;
 mod auth;
-mod caller;
+pub mod caller;
 mod convert;
+mod deadline;
+mod event;
+mod json;
 mod key_admin;
 mod new_user;
 mod page;
@@ -14,7 +18,9 @@ pub mod status;
 mod user_admin;
 mod verification;
 
+pub use audit::AuditService;
 pub use auth::AuthService;
+pub use deadline::Deadline;
 pub use key_admin::KeyAdminService;
 pub use session_admin::SessionAdminService;
 pub use user_admin::UserAdminService;

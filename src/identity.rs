@@ -2,12 +2,14 @@
 //! order of the steps; the SQL is in `store`, the wire in `grpc`.
 
 mod access_token;
+mod audit;
 mod caller;
 mod error;
 mod exchange;
 mod imports;
 mod incident;
 mod introspect;
+mod known;
 mod logins;
 mod master_key;
 mod master_keys;
@@ -18,18 +20,22 @@ mod purge;
 mod refresh;
 mod renew;
 mod revocations;
+mod session_stats;
 mod sessions;
 mod sign_in;
 mod signing_keys;
+mod sweep;
 mod users;
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 pub use access_token::AccessToken;
+pub use audit::{EventBatch, EventWatch};
 pub use caller::Caller;
 pub use error::Error;
 pub use imports::{Import, Outcome};
 pub use introspect::Active;
+pub use known::AuthCaller;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use master_keys::{MasterKeys, MasterKeysError};
 pub use refresh::Refresh;
@@ -37,11 +43,13 @@ pub use renew::Renew;
 pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
 pub use signing_keys::{Resealed, SigningKeys};
+pub use sweep::{Effect, Progress, Sweep, SweepOrder};
 pub use users::{NewUser, create_first_operator};
 
 use crate::{
     metrics::Metrics,
     model::{
+        audit::Act,
         ids::{SessionId, UserId},
         jwk::Jwk,
         mac::MacKeys,
@@ -53,6 +61,7 @@ use crate::{
     },
     store::Pool,
 };
+use audit::EventWatches;
 use master_keys::PageKeys;
 use password::PasswordHasher;
 use revocations::Feed;
@@ -70,6 +79,10 @@ pub struct Settings {
     pub session_idle_lifetime: Duration,
     /// How long a session lives at most.
     pub session_absolute_lifetime: Duration,
+    /// For how long a session's row is kept after its end.
+    pub session_retention: Duration,
+    /// How often sessions are counted.
+    pub session_stats_interval: Duration,
     /// For how long a refresh with a `request_id` can be repeated.
     pub replay_window: Duration,
     /// For how long a refresh without one can be repeated.
@@ -85,6 +98,8 @@ pub struct Settings {
     pub max_watchers: usize,
     /// For how long a transaction that ends a session can take.
     pub revocation_overlap: Duration,
+    /// For how long audit events are kept.
+    pub audit_retention: Duration,
     /// Whether anybody can register.
     pub registration: bool,
     /// How the keys that sign access tokens live.
@@ -106,6 +121,7 @@ struct Parts {
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    event_watches: EventWatches,
     metrics: Metrics,
 }
 
@@ -142,6 +158,7 @@ impl Identity {
             reset_mac_keys: master_keys.reset_mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
+            event_watches: EventWatches::new(),
             settings,
             pool,
             hasher: hasher.measured(metrics.hashing().clone()),
@@ -200,8 +217,8 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::NextKeyTooNew`], or as [`Identity::load_signing_keys`].
-    pub async fn rotate_signing_key(&self) -> Result<SigningKey, Error> {
-        let rotated = self.0.signing_keys.rotate().await?;
+    pub async fn rotate_signing_key(&self, act: &Act) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate(act).await?;
         self.0.feed.wake();
         Ok(rotated)
     }
@@ -212,8 +229,8 @@ impl Identity {
     /// # Errors
     ///
     /// As [`Identity::load_signing_keys`].
-    pub async fn rotate_signing_key_in_emergency(&self) -> Result<SigningKey, Error> {
-        let rotated = self.0.signing_keys.rotate_in_emergency().await?;
+    pub async fn rotate_signing_key_in_emergency(&self, act: &Act) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate_in_emergency(act).await?;
         self.0.feed.wake();
         Ok(rotated)
     }

@@ -139,10 +139,15 @@ impl From<Error> for Status {
                 "the role admin is required",
             ),
             Error::ServiceRequired => return role_required(role::SERVICE),
+            Error::CallerNotAllowed => shape(
+                Code::PermissionDenied,
+                Reason::CallerNotAllowed,
+                "known services only: a client certificate, or the access token of a service",
+            ),
             Error::TooManyWatchers => shape(
                 Code::ResourceExhausted,
                 Reason::TooManyWatchers,
-                "this replica has as many watchers of revocations as it takes",
+                "this replica has as many watchers as it takes",
             )
             .retry(),
             Error::WatchLagged => shape(

@@ -106,6 +106,11 @@ impl Feed {
         self.woken.notify_one();
     }
 
+    /// Whether this replica shuts down.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// How many watch.
     pub(super) fn watchers(&self) -> usize {
         self.max_watchers - self.places.available_permits()
@@ -269,7 +274,7 @@ impl Identity {
         let place = Arc::clone(&feed.places).try_acquire_owned();
         let place = place.map_err(|_| Error::TooManyWatchers)?;
         let past = feed.past();
-        if feed.stopped.load(Ordering::Relaxed) {
+        if feed.is_stopped() {
             return Err(Error::NotReady);
         }
         // What is no time at all is no time that is known here.
@@ -290,8 +295,9 @@ impl Identity {
         retention(&self.0.settings)
     }
 
-    /// Ends all subscriptions, for good.
+    /// Ends all subscriptions, and all watches of events, for good.
     pub fn end_watches(&self) {
+        self.0.event_watches.stop();
         let _past = self.0.feed.past();
         self.0.feed.stopped.store(true, Ordering::Relaxed);
         let _ = self.0.feed.news.send(News::Stopped);

@@ -1,22 +1,25 @@
 //! Sessions.
 
+mod filter;
+mod incident;
 mod list;
 mod open;
 mod revoke;
 mod rotate;
 mod row;
 mod superseded;
+mod sweep;
 
-pub(super) use list::escape_like;
-pub use list::{Filter, Range, list};
+pub(super) use filter::escape_like;
+pub use filter::{Filter, GenerationRange, Range};
+pub use incident::{Incident, Judged, record, revoke_judged};
+pub use list::list;
 pub use open::{NewSession, open, open_in_turn};
-pub use revoke::{
-    Incident, Judged, REFRESH_TOKEN_REUSED, SESSION_BINDING_BROKEN, record, revoke, revoke_judged,
-    revoke_of_user, revoke_user_sessions, revoke_user_sessions_except,
-};
+pub use revoke::{revoke, revoke_of_user, revoke_user_sessions, revoke_user_sessions_except};
 pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};
 pub use superseded::{PURGE_BATCH, purge_superseded};
+pub use sweep::{Swept, WINDOW, Window, count_swept, sweep};
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,

@@ -22,13 +22,14 @@ use rollcall::{
         password::{HashingOptions, PasswordHasher},
     },
     model::{
+        audit::Act,
         ids::UserId,
         login::Login,
         password::{Password, PasswordHash},
         role::Roles,
     },
     proto::v1::{
-        self, auth_client::AuthClient, key_admin_client::KeyAdminClient,
+        self, audit_client::AuditClient, auth_client::AuthClient, key_admin_client::KeyAdminClient,
         session_admin_client::SessionAdminClient, user_admin_client::UserAdminClient,
         verification_client::VerificationClient,
     },
@@ -39,15 +40,18 @@ use tokio::{
     sync::{OnceCell, oneshot},
     task::JoinHandle,
 };
-use tonic::{Request, Status, transport::Channel};
+use tonic::{
+    Request, Status,
+    transport::{Channel, Endpoint},
+};
 use tonic_types::StatusExt;
 
 pub use balancer::Balancer;
 pub use cluster::OwnCluster;
 pub use database::{Database, sql};
 pub use inspect::{
-    END_REUSED, PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once,
-    refresh_in_a_race, says_when_to_retry,
+    PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once, refresh_in_a_race,
+    says_when_to_retry,
 };
 pub use process::Process;
 pub use raw::rpcs;
@@ -148,6 +152,15 @@ impl Replica {
 
     /// A server that listens, and may not be ready.
     pub async fn launch(url: &str, options: &[&str]) -> Self {
+        Self::launch_at(url, options, lifecycle::endpoint).await
+    }
+
+    /// The same, connected to in a way of the test's own.
+    pub async fn launch_at(
+        url: &str,
+        options: &[&str],
+        endpoint: impl FnOnce(&str) -> Endpoint,
+    ) -> Self {
         let config = config(url, options);
         let hashing = config.password.hashing();
         let server = Server::bind(config).await.expect("binds");
@@ -163,7 +176,7 @@ impl Replica {
         let address = address.to_string();
         Self {
             identity,
-            channel: lifecycle::connect(&address).await,
+            channel: lifecycle::connect(endpoint(&address)).await,
             address,
             operations,
             hashing,
@@ -183,6 +196,10 @@ impl Replica {
 
     pub fn session_admin(&self) -> SessionAdminClient<Channel> {
         SessionAdminClient::new(self.channel.clone())
+    }
+
+    pub fn audit(&self) -> AuditClient<Channel> {
+        AuditClient::new(self.channel.clone())
     }
 
     pub fn key_admin(&self) -> KeyAdminClient<Channel> {
@@ -227,7 +244,7 @@ impl Replica {
             display_name: String::new(),
             roles: Roles::parse(roles.iter().map(ToString::to_string).collect()).expect("roles"),
         };
-        let create = async |conn: &mut _| users::create(conn, &new).await;
+        let create = async |conn: &mut _| users::create(conn, &Act::of_command_line(), &new).await;
         let created = self.identity.pool().run(create).await.expect("created");
         created.expect("a free login").id
     }

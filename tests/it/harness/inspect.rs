@@ -10,10 +10,9 @@ use tonic_types::StatusExt;
 
 use super::{Database, Replica, SignedIn};
 
-/// How the statements begin that rotate, revoke, and end a session after a reuse.
+/// How the statements begin that rotate, and that end sessions.
 pub const ROTATE: &str = "UPDATE sessions AS s SET generation";
-pub const REVOKE: &str = "UPDATE \"sessions\" SET \"revoked_at\"";
-pub const END_REUSED: &str = "WITH ended AS (UPDATE sessions";
+pub const REVOKE: &str = "WITH ended AS (UPDATE sessions";
 
 /// The options of a server that waits longer than a test holds a lock or looks for the
 /// end of a statement.
@@ -104,11 +103,17 @@ impl Database {
             .sql(
                 "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
                  JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
-                 AND s.query !~ '^(SET |SELECT current_setting|WITH since AS|WITH old AS|LISTEN|NOTIFY)' \
-                 AND s.query !~ 'pg_stat_statements|pg_type|signing_keys AS published'",
+                 AND s.query !~ '^(SET |SELECT current_setting|WITH (since|old|seen) AS|LISTEN|NOTIFY)' \
+                 AND s.query !~ 'session_stats AS kept|pg_stat_statements|pg_type|signing_keys AS published'",
             )
             .await;
         rows[0].get(0)
+    }
+
+    /// Waits until sessions were counted, as they are when a server starts.
+    pub async fn until_counted(&self) {
+        let counted = "SELECT count(*) FROM session_stats WHERE computed_at IS NOT NULL";
+        self.wait_for(counted, 1).await;
     }
 
     /// Waits until a condition, an SQL expression, is true.

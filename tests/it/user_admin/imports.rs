@@ -5,7 +5,7 @@ use rollcall::proto::v1::{self, LoginKind};
 use tonic::Code;
 
 use super::get_by;
-use crate::harness::{Harness, authenticate, reason, request_id};
+use crate::harness::{Harness, Replica, authenticate, reason, request_id};
 
 /// A bcrypt hash of the tests' password.
 const HASH: &str = "$2b$05$abcdefghijklmnopqrstuuSM5l3Z.QOhm7iuK4okCv0cvsiyy6U/S";
@@ -261,10 +261,11 @@ async fn import_of_20_000_users_takes_two_statements_for_500_and_keeps_100_failu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn import_goes_on_past_the_servers_limit_on_calls() {
-    let it = Harness::with(&["--request-timeout", "300ms", "--statement-timeout", "10m"]).await;
+    let it = Harness::start().await;
     let admin = it.admin().await;
     it.create_user("ana", &[]).await;
     let ana = it.sign_in("ana").await;
+    let hasty = Replica::start(&it.database, &["--request-timeout", "300ms"]).await;
     let lock = it.database.lock_session(&ana.session_id).await;
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let second = stream::once(async {
@@ -273,11 +274,11 @@ async fn import_goes_on_past_the_servers_limit_on_calls() {
     });
     let users = stream::iter([named("first")]).chain(second);
     let slow = async {
-        let cut = it.refresh(&ana.refresh_token, &request_id()).await;
+        let cut = hasty.refresh(&ana.refresh_token, &request_id()).await;
         assert_eq!(cut.expect_err("waits").code(), Code::DeadlineExceeded);
         go.send(()).expect("the import waits");
     };
-    let (answer, ()) = future::join(it.import(&admin, users), slow).await;
+    let (answer, ()) = future::join(hasty.import(&admin, users), slow).await;
     assert_eq!(counts(&answer.expect("imports")), [2, 0, 0]);
     lock.release().await;
 }
