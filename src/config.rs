@@ -8,6 +8,7 @@ mod operations;
 mod options;
 mod refreshing;
 mod remote;
+mod retention;
 mod sessions;
 mod silent;
 mod users;
@@ -26,6 +27,7 @@ pub use remote::{
     ConfirmOptions, Format, Health, LimitOptions, Login, PasswordSource, RemoteOptions,
     ServerOptions, SessionOptions,
 };
+pub use retention::RetentionOptions;
 pub use sessions::{
     Generations, GetSession, ListSessions, MySessions, RevokeAllSessions, RevokeSessions,
     RevokeUserSessions, SessionFilter, Sessions,
@@ -175,6 +177,10 @@ pub struct Serve {
     #[command(flatten)]
     pub password: PasswordOptions,
 
+    /// For how long what has happened is kept.
+    #[command(flatten)]
+    pub retention: RetentionOptions,
+
     /// Metrics, probes and traces.
     #[command(flatten)]
     pub operations: OperationsOptions,
@@ -202,6 +208,7 @@ impl Serve {
             recent_sign_in: *identity.recent_sign_in,
             max_watchers: self.listen.max_watchers,
             revocation_overlap: *self.connections.statement_timeout * STATEMENTS,
+            audit_retention: *self.retention.audit_retention,
             registration: identity.registration,
             signing_keys: identity
                 .access_tokens

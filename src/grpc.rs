@@ -1,9 +1,11 @@
 //! The wire: parse a request, call a flow, make the reply. One file a service.
 
 mod act;
+mod audit;
 mod auth;
 mod caller;
 mod convert;
+mod event;
 mod key_admin;
 mod new_user;
 mod page;
@@ -14,6 +16,7 @@ pub mod status;
 mod user_admin;
 mod verification;
 
+pub use audit::AuditService;
 pub use auth::AuthService;
 pub use key_admin::KeyAdminService;
 pub use session_admin::SessionAdminService;

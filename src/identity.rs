@@ -2,6 +2,7 @@
 //! order of the steps; the SQL is in `store`, the wire in `grpc`.
 
 mod access_token;
+mod audit;
 mod caller;
 mod error;
 mod exchange;
@@ -26,6 +27,7 @@ mod users;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 pub use access_token::AccessToken;
+pub use audit::{EventBatch, EventWatch};
 pub use caller::Caller;
 pub use error::Error;
 pub use imports::{Import, Outcome};
@@ -42,6 +44,7 @@ pub use users::{NewUser, create_first_operator};
 use crate::{
     metrics::Metrics,
     model::{
+        audit::Act,
         ids::{SessionId, UserId},
         jwk::Jwk,
         mac::MacKeys,
@@ -53,6 +56,7 @@ use crate::{
     },
     store::Pool,
 };
+use audit::EventWatches;
 use master_keys::PageKeys;
 use password::PasswordHasher;
 use revocations::Feed;
@@ -85,6 +89,8 @@ pub struct Settings {
     pub max_watchers: usize,
     /// For how long a transaction that ends a session can take.
     pub revocation_overlap: Duration,
+    /// For how long audit events are kept.
+    pub audit_retention: Duration,
     /// Whether anybody can register.
     pub registration: bool,
     /// How the keys that sign access tokens live.
@@ -106,6 +112,7 @@ struct Parts {
     page_keys: PageKeys,
     signing_keys: SigningKeys,
     feed: Feed,
+    event_watches: EventWatches,
     metrics: Metrics,
 }
 
@@ -142,6 +149,7 @@ impl Identity {
             reset_mac_keys: master_keys.reset_mac_keys(),
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
+            event_watches: EventWatches::new(),
             settings,
             pool,
             hasher: hasher.measured(metrics.hashing().clone()),
@@ -200,8 +208,8 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::NextKeyTooNew`], or as [`Identity::load_signing_keys`].
-    pub async fn rotate_signing_key(&self) -> Result<SigningKey, Error> {
-        let rotated = self.0.signing_keys.rotate().await?;
+    pub async fn rotate_signing_key(&self, act: &Act) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate(act).await?;
         self.0.feed.wake();
         Ok(rotated)
     }
@@ -212,8 +220,8 @@ impl Identity {
     /// # Errors
     ///
     /// As [`Identity::load_signing_keys`].
-    pub async fn rotate_signing_key_in_emergency(&self) -> Result<SigningKey, Error> {
-        let rotated = self.0.signing_keys.rotate_in_emergency().await?;
+    pub async fn rotate_signing_key_in_emergency(&self, act: &Act) -> Result<SigningKey, Error> {
+        let rotated = self.0.signing_keys.rotate_in_emergency(act).await?;
         self.0.feed.wake();
         Ok(rotated)
     }

@@ -22,8 +22,9 @@
 //! reads, [`dev`] the private Postgres of `rollcall dev` and of the tests, and what else it
 //! shows.
 //!
-//! [`client`] is for the other side: services that check access tokens, and devices. It is the
-//! feature `client`; everything above is the feature `server`.
+//! [`client`] is for the other side: services that check access tokens, and devices, of which
+//! the commands that ask a server are one. It is the feature `client`; everything above is the
+//! feature `server`.
 //!
 //! # The flow of a refresh
 //!

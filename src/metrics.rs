@@ -173,9 +173,8 @@ impl fmt::Debug for Metrics {
     reason = "Prometheus compares it with its own clock; nothing is decided by it"
 )]
 fn now() -> f64 {
-    SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0.0, |since| since.as_secs_f64())
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn latencies() -> Histogram {

@@ -16,14 +16,15 @@ use tonic::transport::server::Router;
 use crate::{
     config::{ListenAddress, Serve},
     grpc::{
-        AuthService, KeyAdminService, SessionAdminService, UserAdminService, VerificationService,
+        AuditService, AuthService, KeyAdminService, SessionAdminService, UserAdminService,
+        VerificationService,
     },
     identity::{self, Identity, password::PasswordHasher},
     metrics::Metrics,
     proto::{
         self,
         v1::{
-            auth_server::AuthServer, key_admin_server::KeyAdminServer,
+            audit_server::AuditServer, auth_server::AuthServer, key_admin_server::KeyAdminServer,
             session_admin_server::SessionAdminServer, user_admin_server::UserAdminServer,
             verification_server::VerificationServer,
         },
@@ -236,6 +237,10 @@ impl Server {
             )
             .add_service(
                 KeyAdminServer::new(KeyAdminService::new(identity.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(
+                AuditServer::new(AuditService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
             )
             .add_service(

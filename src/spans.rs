@@ -9,7 +9,7 @@ pub const TARGET: &str = "rollcall::spans";
 #[must_use]
 pub fn flow_name<T>() -> String {
     let path = std::any::type_name::<T>();
-    // `a::b::<impl x::Y>::c::{{closure}}` is c in the module b.
+    // `a::b::<impl x::Y>::c::{{closure}}` is c in the module b, `a::Y::c::{{closure}}` c of Y.
     let mut plain = String::with_capacity(path.len());
     let mut depth = 0_usize;
     for c in path.chars() {
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn name_of_a_flow_is_its_module_and_function() {
-        assert_eq!(Flows.name_of_a_step(), "tests::name_of_a_step");
+    fn name_of_a_flow_is_its_function_and_where_that_is() {
+        assert_eq!(Flows.name_of_a_step(), "Flows::name_of_a_step");
     }
 }

@@ -61,6 +61,12 @@ impl Serve {
         self.validate_listen()?;
         self.validate_lifetimes()?;
         self.password.hashing().validate()?;
+        let retention = *self.retention.audit_retention;
+        require(
+            (DAY..=100 * YEAR).contains(&retention),
+            "--audit-retention",
+            "1day to 100years",
+        )?;
         let identity = &self.identity;
         let names = [
             ("--issuer", &identity.issuer),

@@ -13,7 +13,7 @@ use super::seed::{Seeded, sign_in_on_main};
 use crate::{
     error_chain,
     identity::{Granted, Identity, Refresh},
-    model::refresh_token::RefreshTokenText,
+    model::{audit::Act, refresh_token::RefreshTokenText},
 };
 
 /// How often the token is renewed. It lives ten times as long; so often because a
@@ -74,7 +74,11 @@ impl OperatorToken {
             request_id: Some(random_text()?.to_string()),
             origin: OPERATOR.main.origin(),
         };
-        match self.identity.refresh(refresh).await {
+        match self
+            .identity
+            .refresh(&Act::of_command_line(), refresh)
+            .await
+        {
             Ok(granted) => Ok(granted),
             // The session was ended, as operators may; or it is not known what became
             // of this refresh, and then a session of its own is safe in either case.

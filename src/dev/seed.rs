@@ -8,6 +8,7 @@ use super::people::{ANA, BEN, CHLOE, Gadget, OPERATOR, ORDERS, Person};
 use crate::{
     identity::{self, Granted, Identity, NewUser, SignIn},
     model::{
+        audit::Act,
         ids::SessionId,
         login::Login,
         password::Password,
@@ -75,7 +76,8 @@ pub(super) async fn sign_in_on_main(
         match sign_in(identity, person, &person.main, &password).await {
             // Somebody changed it, or its file was lost.
             Err(identity::Error::InvalidCredentials) => {
-                identity.set_password(user.id, &password).await?;
+                let act = Act::of_command_line();
+                identity.set_password(&act, user.id, &password).await?;
                 Ok(sign_in(identity, person, &person.main, &password).await?)
             }
             result => Ok(result?),
@@ -104,6 +106,7 @@ async fn ensure_user(
     person: &Person,
     password: &Password,
 ) -> Result<User, Source> {
+    let act = Act::of_command_line();
     let roles = Roles::parse(person.roles.iter().map(ToString::to_string).collect())?;
     let user = match identity.get_user_by_login(person.login).await {
         Err(identity::Error::UserNotFound) => {
@@ -113,7 +116,7 @@ async fn ensure_user(
                 display_name: person.display_name.to_owned(),
                 roles,
             };
-            return Ok(identity.create_user(new).await?);
+            return Ok(identity.create_user(&act, new).await?);
         }
         result => result?,
     };
@@ -127,7 +130,7 @@ async fn ensure_user(
         roles: (!roles.names().iter().all(has)).then_some(roles),
         disabled: Some(false),
     };
-    Ok(identity.update_user(&change).await?.0)
+    Ok(identity.update_user(&act, &change).await?.0)
 }
 
 /// The sessions of a person's other devices; those that are missing are opened.

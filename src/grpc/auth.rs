@@ -37,6 +37,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::RegisterRequest>,
     ) -> Result<Response<v1::RegisterResponse>, Status> {
+        let act = act(&request);
         self.identity.may_register()?;
         let request = request.into_inner();
         let new = NewUserFields {
@@ -46,7 +47,7 @@ impl Auth for AuthService {
             roles: Vec::new(),
         };
         let new = new.parse(&self.identity).await?;
-        let user = self.identity.create_user(new).await?;
+        let user = self.identity.create_user(&act, new).await?;
         Ok(Response::new(v1::RegisterResponse {
             user: Some(convert::user(user)),
         }))
@@ -88,6 +89,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::RefreshRequest>,
     ) -> Result<Response<v1::RefreshResponse>, Status> {
+        let act = act(&request);
         let peer = peer(&request);
         let request = request.into_inner();
         let mut fields = Fields::default();
@@ -99,6 +101,7 @@ impl Auth for AuthService {
                 .ip_address("ip_address", &request.ip_address)
                 .or(peer),
         };
+        let act = act.from_device(origin.ip_address);
         let refresh = fields.finish(|| {
             Some(Refresh {
                 refresh_token,
@@ -106,7 +109,7 @@ impl Auth for AuthService {
                 origin,
             })
         })?;
-        let granted = self.identity.refresh(refresh).await?;
+        let granted = self.identity.refresh(&act, refresh).await?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::RefreshResponse {
             tokens: Some(grant.tokens),
@@ -120,6 +123,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
+        let act = act(&request);
         let request = request.into_inner();
         let mut fields = Fields::default();
         let access_token = fields.access_token("access_token", request.access_token);
@@ -128,13 +132,14 @@ impl Auth for AuthService {
             user_agent: fields.user_agent("user_agent", &request.user_agent),
             ip_address: fields.ip_address("ip_address", &request.ip_address),
         };
+        let act = act.from_device(origin.ip_address);
         let renew = fields.finish(|| {
             Some(Renew {
                 access_token,
                 origin,
             })
         })?;
-        let granted = self.identity.renew(renew).await?;
+        let granted = self.identity.renew(&act, renew).await?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::RenewResponse {
             tokens: Some(grant.tokens),
@@ -148,10 +153,11 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::LogoutRequest>,
     ) -> Result<Response<v1::LogoutResponse>, Status> {
+        let act = act(&request);
         let mut fields = Fields::default();
         let refresh_token = fields.refresh_token(request.into_inner().refresh_token);
         let refresh_token = fields.finish(|| Some(refresh_token))?;
-        self.identity.log_out(&refresh_token).await?;
+        self.identity.log_out(&act, &refresh_token).await?;
         Ok(Response::new(v1::LogoutResponse {}))
     }
 
@@ -159,6 +165,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::ChangePasswordRequest>,
     ) -> Result<Response<v1::ChangePasswordResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
@@ -169,7 +176,7 @@ impl Auth for AuthService {
         let caller = self.identity.caller(token).await?;
         let ended = self
             .identity
-            .change_password(&caller, &current, &new)
+            .change_password(&act, &caller, &current, &new)
             .await?;
         Ok(Response::new(v1::ChangePasswordResponse {
             revoked_session_count: convert::count(ended),
@@ -210,13 +217,14 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::RevokeMySessionRequest>,
     ) -> Result<Response<v1::RevokeMySessionResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let id = fields.session_id("session_id", &request.session_id);
         let id = fields.finish(|| id)?;
         let caller = self.identity.caller(token).await?;
-        let session = self.identity.revoke_my_session(&caller, id).await?;
+        let session = self.identity.revoke_my_session(&act, &caller, id).await?;
         Ok(Response::new(v1::RevokeMySessionResponse {
             session: Some(convert::session(session)),
         }))

@@ -8,7 +8,7 @@ use crate::{
     model::{
         binding::{Binding, Reaction},
         login::{LoginKind, UserLogin},
-        session::{EndReason, Origin, State},
+        session::{Device, EndReason, Origin, State},
         signing_key::{KeyState, SigningKey},
         token_mode::TokenMode,
         user::User,
@@ -91,13 +91,17 @@ pub(super) fn session(seen: SeenSession) -> v1::Session {
         last_user_agent: session.last_origin.user_agent,
         token_mode: token_mode(session.token_mode).into(),
         binding: session.binding.map(binding),
-        device: Some(v1::Device {
-            device_id: session.device.device_id.unwrap_or_default(),
-            display_name: session.device.display_name,
-            client_id: session.device.client_id,
-            ip_address: address(&session.device.origin),
-            user_agent: session.device.origin.user_agent,
-        }),
+        device: Some(device(session.device)),
+    }
+}
+
+pub(super) fn device(device: Device) -> v1::Device {
+    v1::Device {
+        device_id: device.device_id.unwrap_or_default(),
+        display_name: device.display_name,
+        client_id: device.client_id,
+        ip_address: address(&device.origin),
+        user_agent: device.origin.user_agent,
     }
 }
 
@@ -116,15 +120,18 @@ fn token_mode(mode: TokenMode) -> v1::TokenMode {
 }
 
 fn binding(binding: Binding) -> v1::SessionBinding {
-    let reaction = match binding.reaction {
-        Reaction::Note => v1::BindingReaction::Note,
-        Reaction::Refuse => v1::BindingReaction::Refuse,
-        Reaction::End => v1::BindingReaction::End,
-    };
     v1::SessionBinding {
         user_agent: binding.user_agent,
         ip_prefix_length: binding.ip_prefix_length.unwrap_or_default().into(),
-        reaction: reaction.into(),
+        reaction: reaction(binding.reaction).into(),
+    }
+}
+
+pub(super) fn reaction(reaction: Reaction) -> v1::BindingReaction {
+    match reaction {
+        Reaction::Note => v1::BindingReaction::Note,
+        Reaction::Refuse => v1::BindingReaction::Refuse,
+        Reaction::End => v1::BindingReaction::End,
     }
 }
 
@@ -136,7 +143,7 @@ fn session_state(state: State) -> v1::SessionState {
     }
 }
 
-fn end_reason(reason: EndReason) -> v1::SessionEndReason {
+pub(super) fn end_reason(reason: EndReason) -> v1::SessionEndReason {
     match reason {
         EndReason::LoggedOut => v1::SessionEndReason::LoggedOut,
         EndReason::RevokedByUser => v1::SessionEndReason::RevokedByUser,

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{caller::bearer, convert};
+use super::{act::act, caller::bearer, convert};
 use crate::{
     identity::Identity,
     proto::v1::{self, key_admin_server::KeyAdmin},
@@ -39,11 +39,13 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<v1::RotateSigningKeyRequest>,
     ) -> Result<Response<v1::RotateSigningKeyResponse>, Status> {
-        self.identity.admin(bearer(request.metadata())?).await?;
+        let act = act(&request);
+        let caller = self.identity.admin(bearer(request.metadata())?).await?;
+        let act = act.by(caller.actor());
         let active = if request.get_ref().emergency {
-            self.identity.rotate_signing_key_in_emergency().await?
+            self.identity.rotate_signing_key_in_emergency(&act).await?
         } else {
-            self.identity.rotate_signing_key().await?
+            self.identity.rotate_signing_key(&act).await?
         };
         Ok(Response::new(v1::RotateSigningKeyResponse {
             signing_key: Some(convert::signing_key(active)),

@@ -71,13 +71,15 @@ impl<'a> List<'a> {
             .unwrap_or_default()
     }
 
-    fn token(&self, last: Uuid) -> String {
+    /// The token of a page that ends with `last`.
+    pub(super) fn token(&self, last: Uuid) -> String {
         let tag = self.identity.page_tag(&self.message(last));
         let bytes = [&last.as_bytes()[..], &tag].concat();
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    fn open(&self, token: &str) -> Option<Uuid> {
+    /// Where the page of a token of this list ended.
+    pub(super) fn open(&self, token: &str) -> Option<Uuid> {
         let mut bytes = [0; 32];
         if URL_SAFE_NO_PAD.decode_slice(token, &mut bytes) != Ok(32) {
             return None;

@@ -102,14 +102,19 @@ impl SessionAdmin for SessionAdminService {
         &self,
         request: Request<v1::RevokeUserSessionsRequest>,
     ) -> Result<Response<v1::RevokeUserSessionsResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let user_id = fields.user_id("user_id", &request.user_id);
         let kept = parse_kept(&mut fields, &request.except_session_ids);
         let (user_id, kept) = fields.finish(|| user_id.zip(Some(kept)))?;
-        self.identity.admin(token).await?;
-        let ended = self.identity.revoke_user_sessions(user_id, &kept).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let ended = self
+            .identity
+            .revoke_user_sessions(&act, user_id, &kept)
+            .await?;
         Ok(Response::new(v1::RevokeUserSessionsResponse {
             revoked_session_count: convert::count(ended),
         }))

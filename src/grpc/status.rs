@@ -142,7 +142,7 @@ impl From<Error> for Status {
             Error::TooManyWatchers => shape(
                 Code::ResourceExhausted,
                 Reason::TooManyWatchers,
-                "this replica has as many watchers of revocations as it takes",
+                "this replica has as many watchers as it takes",
             )
             .retry(),
             Error::WatchLagged => shape(

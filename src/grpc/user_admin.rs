@@ -44,6 +44,7 @@ impl UserAdmin for UserAdminService {
         &self,
         request: Request<v1::CreateUserRequest>,
     ) -> Result<Response<v1::CreateUserResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         // Before a password is judged, which is work; and without a statement, which a
@@ -56,8 +57,9 @@ impl UserAdmin for UserAdminService {
             roles: request.roles,
         };
         let new = new.parse(&self.identity).await?;
-        self.identity.admin(token).await?;
-        let user = self.identity.create_user(new).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let user = self.identity.create_user(&act, new).await?;
         Ok(Response::new(v1::CreateUserResponse {
             user: Some(convert::whole_user(user)),
         }))
@@ -107,13 +109,15 @@ impl UserAdmin for UserAdminService {
         &self,
         request: Request<v1::UpdateUserRequest>,
     ) -> Result<Response<v1::UpdateUserResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let change = parse_change(&mut fields, request.user, request.update_mask);
         let change = fields.finish(|| change)?;
-        self.identity.admin(token).await?;
-        let (user, ended) = self.identity.update_user(&change).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let (user, ended) = self.identity.update_user(&act, &change).await?;
         Ok(Response::new(v1::UpdateUserResponse {
             user: Some(convert::whole_user(user)),
             revoked_session_count: convert::count(ended),
@@ -124,6 +128,7 @@ impl UserAdmin for UserAdminService {
         &self,
         request: Request<v1::SetPasswordRequest>,
     ) -> Result<Response<v1::SetPasswordResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
@@ -131,8 +136,9 @@ impl UserAdmin for UserAdminService {
         let policy = self.identity.settings().password_policy;
         let password = fields.new_password("new_password", &request.new_password, policy);
         let (user_id, password) = fields.finish(|| user_id.zip(password))?;
-        self.identity.admin(token).await?;
-        let ended = self.identity.set_password(user_id, &password).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let ended = self.identity.set_password(&act, user_id, &password).await?;
         Ok(Response::new(v1::SetPasswordResponse {
             revoked_session_count: convert::count(ended),
         }))
@@ -142,13 +148,15 @@ impl UserAdmin for UserAdminService {
         &self,
         request: Request<v1::DeleteUserRequest>,
     ) -> Result<Response<v1::DeleteUserResponse>, Status> {
+        let act = act(&request);
         let (metadata, _, request) = request.into_parts();
         let token = bearer(&metadata)?;
         let mut fields = Fields::default();
         let user_id = fields.user_id("user_id", &request.user_id);
         let user_id = fields.finish(|| user_id)?;
-        self.identity.admin(token).await?;
-        let ended = self.identity.delete_user(user_id).await?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let ended = self.identity.delete_user(&act, user_id).await?;
         Ok(Response::new(v1::DeleteUserResponse {
             revoked_session_count: convert::count(ended),
         }))

@@ -88,10 +88,7 @@ pub enum Error {
     #[error("the watcher read too slowly")]
     WatchLagged,
     /// The next signing key has not been published for long enough.
-    #[error(
-        "the next signing key has not been published for --signing-key-lead yet: \
-         it can sign in {}s; --emergency does not wait", .0.as_secs() + 1
-    )]
+    #[error("the next signing key has not been published for --signing-key-lead yet")]
     NextKeyTooNew(Duration),
     /// A concurrent change got in the way, repeatedly.
     #[error("a concurrent change got in the way")]

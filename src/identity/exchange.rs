@@ -7,6 +7,7 @@ use super::{Error, Granted, Identity, caller::live_roles, incident::Bound};
 use crate::{
     metrics::RefreshVerdict,
     model::{
+        audit::Act,
         ids::{SessionId, UserId},
         session::{Origin, Superseded},
         verdict::{Presented, Verdict, judge},
@@ -34,12 +35,16 @@ impl Identity {
     ///
     /// When the token is reused, its session has ended, was refreshed too short a time
     /// ago or is bound to elsewhere, the database lost a generation or cannot be asked.
-    pub(super) async fn exchange(&self, exchange: Exchange) -> Result<Option<Granted>, Error> {
+    pub(super) async fn exchange(
+        &self,
+        act: &Act,
+        exchange: Exchange,
+    ) -> Result<Option<Granted>, Error> {
         let next = exchange.presented.next;
         let presented = exchange.presented;
         let mut rotation = self.rotation(exchange);
         for _ in 0..ATTEMPTS {
-            if let Some(rotated) = self.rotate(&rotation).await? {
+            if let Some(rotated) = self.rotate(act, &rotation).await? {
                 self.count(RefreshVerdict::Rotated);
                 return self.grant(rotated.session, rotated.roles, next).map(Some);
             }
@@ -56,11 +61,11 @@ impl Identity {
                     return Err(Error::GenerationAhead);
                 }
                 Verdict::Reused(reuse) => {
-                    if self.end_reused(reuse, &rotation, &standing).await? {
+                    if self.end_reused(act, reuse, &rotation, &standing).await? {
                         return Err(Error::RefreshTokenReused);
                     }
                 }
-                Verdict::Repeated => match self.check_binding(&rotation, &standing).await? {
+                Verdict::Repeated => match self.check_binding(act, &rotation, &standing).await? {
                     Bound::Kept => {
                         self.count(RefreshVerdict::Repeated);
                         return self.grant(standing.session, roles, next).map(Some);
@@ -75,7 +80,8 @@ impl Identity {
                 // The row came to match between the two statements, or the session's
                 // binding or its age were in the way.
                 Verdict::Current => {
-                    if let Bound::Noted(incident) = self.check_binding(&rotation, &standing).await?
+                    if let Bound::Noted(incident) =
+                        self.check_binding(act, &rotation, &standing).await?
                     {
                         rotation.noted = Some(incident.detail);
                     }
@@ -109,8 +115,8 @@ impl Identity {
         }
     }
 
-    async fn rotate(&self, rotation: &Rotation) -> Result<Option<Entitled>, Error> {
-        let rotate = async |conn: &mut _| sessions::rotate(conn, rotation).await;
+    async fn rotate(&self, act: &Act, rotation: &Rotation) -> Result<Option<Entitled>, Error> {
+        let rotate = async |conn: &mut _| sessions::rotate(conn, act, rotation).await;
         Ok(self.0.pool.run(rotate).await?)
     }
 

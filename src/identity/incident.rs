@@ -6,12 +6,12 @@
 use std::future::Future;
 
 use ipnet::IpNet;
-use serde_json::{Value, json};
 use tracing::Instrument;
 
 use super::{Error, Identity};
 use crate::{
     model::{
+        audit::{self, Act, BindingBreach, Detail, EventKind, RefreshTokenReuse, TokenUse},
         binding::{Binding, Reaction},
         session::EndReason,
         verdict::Reuse,
@@ -34,16 +34,17 @@ impl Identity {
     /// `false` when the row has moved on.
     pub(super) async fn end_reused(
         &self,
+        act: &Act,
         reuse: Reuse,
         rotation: &Rotation,
         standing: &Standing,
     ) -> Result<bool, Error> {
-        let detail = json!({
-            "reuse": reuse.as_str(),
-            "replayed": presented(rotation),
-            "last_good": last_good(standing),
+        let detail = Detail::RefreshTokenReuse(RefreshTokenReuse {
+            reuse,
+            replayed: presented(rotation),
+            last_good: last_good(standing),
         });
-        let incident = incident(sessions::REFRESH_TOKEN_REUSED, rotation, detail);
+        let incident = incident(act, EventKind::RefreshTokenReused, rotation, detail);
         self.end(incident, standing, EndReason::TokenReused, Some(reuse))
             .await
     }
@@ -55,6 +56,7 @@ impl Identity {
     /// When it may not: after the session has ended, or the event is written.
     pub(super) async fn check_binding(
         &self,
+        act: &Act,
         rotation: &Rotation,
         standing: &Standing,
     ) -> Result<Bound, Error> {
@@ -64,13 +66,13 @@ impl Identity {
         if standing.session.takes_origin(&rotation.origin) {
             return Ok(Bound::Kept);
         }
-        let detail = json!({
-            "reaction": binding.reaction.as_str(),
-            "bound": bound(&binding, standing),
-            "presented": presented(rotation),
-            "last_good": last_good(standing),
+        let detail = Detail::BindingBreach(BindingBreach {
+            reaction: binding.reaction,
+            bound: bound(&binding, standing),
+            presented: presented(rotation),
+            last_good: last_good(standing),
         });
-        let incident = incident(sessions::SESSION_BINDING_BROKEN, rotation, detail);
+        let incident = incident(act, EventKind::SessionBindingBroken, rotation, detail);
         match binding.reaction {
             Reaction::Note => Ok(Bound::Noted(incident)),
             Reaction::Refuse => {
@@ -139,13 +141,14 @@ fn report_ended(judged: &Judged) {
     tracing::warn!(
         user_id = %judged.incident.user_id,
         session_id = %judged.incident.session_id,
-        detail = %judged.incident.detail,
+        detail = %judged.incident.detail.to_json(),
         "{what}: session ended"
     );
 }
 
-fn incident(kind: &'static str, rotation: &Rotation, detail: Value) -> Incident {
+fn incident(act: &Act, kind: EventKind, rotation: &Rotation, detail: Detail) -> Incident {
     Incident {
+        act: act.clone(),
         user_id: rotation.user_id,
         session_id: rotation.session_id,
         kind,
@@ -153,31 +156,29 @@ fn incident(kind: &'static str, rotation: &Rotation, detail: Value) -> Incident 
     }
 }
 
-fn presented(rotation: &Rotation) -> Value {
-    json!({
-        "generation": rotation.generation,
-        "ip_address": rotation.origin.ip_address,
-        "user_agent": rotation.origin.user_agent,
-    })
+fn presented(rotation: &Rotation) -> TokenUse {
+    TokenUse {
+        generation: rotation.generation,
+        origin: rotation.origin.clone(),
+        age_seconds: 0,
+    }
 }
 
-fn last_good(standing: &Standing) -> Value {
-    let last = &standing.session.last_origin;
-    json!({
-        "generation": standing.session.generation,
-        "ip_address": last.ip_address,
-        "user_agent": last.user_agent,
-        "age_seconds": (standing.now - standing.session.rotated_at).whole_seconds(),
-    })
+fn last_good(standing: &Standing) -> TokenUse {
+    TokenUse {
+        generation: standing.session.generation,
+        origin: standing.session.last_origin.clone(),
+        age_seconds: (standing.now - standing.session.rotated_at).whole_seconds(),
+    }
 }
 
-/// What the session is bound to; null where that does not count.
-fn bound(binding: &Binding, standing: &Standing) -> Value {
+/// What the session is bound to.
+fn bound(binding: &Binding, standing: &Standing) -> audit::Bound {
     let origin = &standing.session.device.origin;
     let prefix = origin.ip_address.zip(binding.ip_prefix_length);
     let prefix = prefix.and_then(|(address, length)| IpNet::new(address, length).ok());
-    json!({
-        "ip_prefix": prefix.map(|prefix| prefix.trunc().to_string()),
-        "user_agent": binding.user_agent.then_some(&origin.user_agent),
-    })
+    audit::Bound {
+        ip_prefix: prefix.map(|prefix| prefix.trunc().to_string()),
+        user_agent: binding.user_agent.then(|| origin.user_agent.clone()),
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{Error, Granted, Identity, exchange::Exchange, tell_log};
 use crate::model::{
+    audit::Act,
     refresh_token::{Commitment, RefreshToken},
     session::Origin,
     verdict::Presented,
@@ -34,12 +35,16 @@ impl Identity {
     /// When the token is invalid or reused, its session has ended, was refreshed too
     /// short a time ago or is bound to elsewhere, the database lost a generation or
     /// cannot be asked.
-    pub async fn refresh(&self, request: Refresh) -> Result<Granted, Error> {
-        let refreshed = self.refresh_uncounted(request).await;
+    pub async fn refresh(&self, act: &Act, request: Refresh) -> Result<Granted, Error> {
+        let refreshed = self.refresh_uncounted(act, request).await;
         self.count_refusal(refreshed, Error::RefreshTokenInvalid)
     }
 
-    async fn refresh_uncounted(&self, request: Refresh) -> Result<Option<Granted>, Error> {
+    async fn refresh_uncounted(
+        &self,
+        act: &Act,
+        request: Refresh,
+    ) -> Result<Option<Granted>, Error> {
         // Before anything is used up, so that no rotation is left without its tokens.
         self.0.signing_keys.ring()?;
         let token = RefreshToken::decode(&request.refresh_token, &self.0.mac_keys)
@@ -51,7 +56,7 @@ impl Identity {
             presented: self.present(&token, &request)?,
             origin: request.origin,
         };
-        self.exchange(exchange).await
+        self.exchange(act, exchange).await
     }
 
     fn present(&self, token: &RefreshToken, request: &Refresh) -> Result<Presented, Error> {

@@ -2,7 +2,8 @@
 
 use super::{Error, Granted, Identity, exchange::Exchange, tell_log};
 use crate::model::{
-    refresh_token::Commitment, session::Origin, token_mode::TokenMode, verdict::Presented,
+    audit::Act, refresh_token::Commitment, session::Origin, token_mode::TokenMode,
+    verdict::Presented,
 };
 
 /// A renewal that is asked for.
@@ -30,12 +31,12 @@ impl Identity {
     ///
     /// [`Error::AccessTokenInvalid`], also for a token of a session that has a refresh
     /// token; else as [`Identity::refresh`].
-    pub async fn renew(&self, request: Renew) -> Result<Granted, Error> {
-        let renewed = self.renew_uncounted(request).await;
+    pub async fn renew(&self, act: &Act, request: Renew) -> Result<Granted, Error> {
+        let renewed = self.renew_uncounted(act, request).await;
         self.count_refusal(renewed, Error::AccessTokenInvalid)
     }
 
-    async fn renew_uncounted(&self, request: Renew) -> Result<Option<Granted>, Error> {
+    async fn renew_uncounted(&self, act: &Act, request: Renew) -> Result<Option<Granted>, Error> {
         let claims = self.claims_for_renewal(&request.access_token)?;
         let commitment = match claims.token_mode {
             TokenMode::Single => Commitment::from_jti(&claims.jti),
@@ -54,6 +55,6 @@ impl Identity {
             },
             origin: request.origin,
         };
-        self.exchange(exchange).await
+        self.exchange(act, exchange).await
     }
 }

@@ -290,8 +290,9 @@ impl Identity {
         retention(&self.0.settings)
     }
 
-    /// Ends all subscriptions, for good.
+    /// Ends all subscriptions, and all watches of events, for good.
     pub fn end_watches(&self) {
+        self.0.event_watches.stop();
         let _past = self.0.feed.past();
         self.0.feed.stopped.store(true, Ordering::Relaxed);
         let _ = self.0.feed.news.send(News::Stopped);

@@ -22,14 +22,15 @@ impl Identity {
     /// # Errors
     ///
     /// When the database cannot be asked.
-    pub async fn log_out(&self, refresh_token: &str) -> Result<(), Error> {
+    pub async fn log_out(&self, act: &Act, refresh_token: &str) -> Result<(), Error> {
         let Some(token) = RefreshToken::decode(refresh_token, &self.0.mac_keys) else {
             return Ok(());
         };
         let (user_id, session_id) = (token.user_id, token.session_id);
         tell_log(user_id, session_id);
+        let reason = EndReason::LoggedOut;
         let revoke = async |conn: &mut _| {
-            sessions::revoke_of_user(conn, user_id, session_id, EndReason::LoggedOut).await
+            sessions::revoke_of_user(conn, act, user_id, session_id, reason).await
         };
         if self.0.pool.run(revoke).await? {
             self.ended(EndReason::LoggedOut, 1);
@@ -112,6 +113,7 @@ impl Identity {
     /// [`Error::RecentSignInRequired`], or when the database cannot be asked.
     pub async fn revoke_my_session(
         &self,
+        act: &Act,
         caller: &Caller,
         id: SessionId,
     ) -> Result<SeenSession, Error> {
@@ -120,7 +122,7 @@ impl Identity {
         }
         let user_id = caller.user_id;
         let revoke = async |conn: &mut _| {
-            sessions::revoke_of_user(conn, user_id, id, EndReason::RevokedByUser).await
+            sessions::revoke_of_user(conn, act, user_id, id, EndReason::RevokedByUser).await
         };
         if self.0.pool.run(revoke).await? {
             self.ended(EndReason::RevokedByUser, 1);
@@ -138,10 +140,11 @@ impl Identity {
     /// [`Error::UserNotFound`], or when the database cannot be asked.
     pub async fn revoke_user_sessions(
         &self,
+        act: &Act,
         id: UserId,
         kept: &[SessionId],
     ) -> Result<usize, Error> {
-        let sign_out = async |conn: &mut _| sign_out::sign_out(conn, id, kept).await;
+        let sign_out = async |conn: &mut _| sign_out::sign_out(conn, act, id, kept).await;
         let ended = self.0.pool.run(sign_out).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
         self.ended(EndReason::RevokedByAdmin, ended);

@@ -160,7 +160,7 @@ impl Identity {
             let upgraded = identity.0.hasher.hash(&password).await?;
             let (id, verified) = (credentials.user_id, &credentials.password_hash);
             let replace =
-                async |conn: &mut _| users::replace_password(conn, id, verified, &upgraded).await;
+                async |conn: &mut _| users::upgrade_password(conn, id, verified, &upgraded).await;
             Ok(identity.0.pool.run(replace).await?)
         };
         let logged = async move {

@@ -22,7 +22,10 @@ use super::{Error, MasterKeys, master_keys::SealKeys};
 use crate::{
     error_chain,
     metrics::KeyMetrics,
-    model::signing_key::{Policy, SigningKey, Step, plan, remaining_lead},
+    model::{
+        audit::Act,
+        signing_key::{Policy, SigningKey, Step, plan, remaining_lead},
+    },
     store::{
         self, Pool,
         signing_keys::{self, NewKey, Published, Rotation, SealedKey},
@@ -127,7 +130,7 @@ impl SigningKeys {
     ///
     /// [`Error::NextKeyTooNew`] before its lead is over; or when the database cannot be
     /// asked, or the master key does not open the keys.
-    pub async fn rotate(&self) -> Result<SigningKey, Error> {
+    pub async fn rotate(&self, act: &Act) -> Result<SigningKey, Error> {
         let _tended = self.tend_after();
         for _ in 0..ATTEMPTS {
             let published = self.load().await?;
@@ -139,7 +142,7 @@ impl SigningKeys {
             if !remaining.is_zero() {
                 return Err(Error::NextKeyTooNew(remaining));
             }
-            if self.retire(active, &next.key.kid).await? {
+            if self.retire(act, active, &next.key.kid).await? {
                 return self.now_active().await;
             }
         }
@@ -151,7 +154,8 @@ impl SigningKeys {
         match (step, published.active(), published.next()) {
             (Step::ReplaceNext, _, Some(next)) => self.replace(&next.key.kid).await,
             (Step::Rotate, Some(active), Some(next)) => {
-                self.retire(active, &next.key.kid).await.map(drop)
+                let act = Act::of_rollcall();
+                self.retire(&act, active, &next.key.kid).await.map(drop)
             }
             (Step::Expire, ..) => {
                 let expire = async |conn: &mut _| signing_keys::expire(conn).await;
@@ -196,7 +200,7 @@ impl SigningKeys {
     }
 
     /// `false` when another replica was faster.
-    async fn retire(&self, active: &SealedKey, next: &str) -> Result<bool, Error> {
+    async fn retire(&self, act: &Act, active: &SealedKey, next: &str) -> Result<bool, Error> {
         let (kid, algorithm) = (&active.key.kid, active.key.algorithm);
         let public_key = self.public_key(active)?;
         let sealed_public = self
@@ -210,7 +214,7 @@ impl SigningKeys {
             next,
             made: &made,
         };
-        let rotate = async |conn: &mut _| signing_keys::rotate(conn, &rotation).await;
+        let rotate = async |conn: &mut _| signing_keys::rotate(conn, act, &rotation).await;
         let rotated = self.pool.run(rotate).await?;
         if rotated {
             tracing::info!(active = next, retiring = kid, "rotated the signing key");

@@ -3,6 +3,7 @@
 use super::{Caller, Error, Identity, password::PasswordHasher, sign_in::ATTEMPTS};
 use crate::{
     model::{
+        audit::Act,
         ids::UserId,
         login::Login,
         password::{Password, PasswordHash, Weakness},
@@ -70,8 +71,8 @@ impl Identity {
     ///
     /// [`Error::LoginTaken`], or when the password cannot be hashed or the database
     /// cannot be asked.
-    pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
-        create_user(&self.0.pool, &self.0.hasher, new).await
+    pub async fn create_user(&self, act: &Act, new: NewUser) -> Result<User, Error> {
+        create_user(&self.0.pool, &self.0.hasher, act, new).await
     }
 
     /// A user.
@@ -122,8 +123,8 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
-    pub async fn update_user(&self, change: &Change) -> Result<(User, usize), Error> {
-        let update = async |conn: &mut _| sign_out::update_user(conn, change).await;
+    pub async fn update_user(&self, act: &Act, change: &Change) -> Result<(User, usize), Error> {
+        let update = async |conn: &mut _| sign_out::update_user(conn, act, change).await;
         let updated = self.0.pool.run(update).await?;
         let (user, ended) = updated.ok_or(Error::UserNotFound)?;
         self.ended(EndReason::UserDisabled, ended);
@@ -137,10 +138,15 @@ impl Identity {
     ///
     /// [`Error::UserNotFound`], [`Error::WeakPassword`], or when the password cannot be
     /// hashed or the database cannot be asked.
-    pub async fn set_password(&self, id: UserId, password: &Password) -> Result<usize, Error> {
+    pub async fn set_password(
+        &self,
+        act: &Act,
+        id: UserId,
+        password: &Password,
+    ) -> Result<usize, Error> {
         let user = self.get_user(id).await?;
         let password_hash = self.hash_strong(password, &user).await?;
-        let set = async |conn: &mut _| sign_out::set_password(conn, id, &password_hash).await;
+        let set = async |conn: &mut _| sign_out::set_password(conn, act, id, &password_hash).await;
         let ended = self.0.pool.run(set).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
         self.ended(EndReason::PasswordChanged, ended);
@@ -157,6 +163,7 @@ impl Identity {
     /// when a password cannot be hashed or the database cannot be asked.
     pub async fn change_password(
         &self,
+        act: &Act,
         caller: &Caller,
         current: &Password,
         new: &Password,
@@ -176,7 +183,7 @@ impl Identity {
             let replacement = self.hash_strong(new, &user).await?;
             let verified = &credentials.password_hash;
             let change = async |conn: &mut _| {
-                sign_out::change_password(conn, id, verified, &replacement, kept).await
+                sign_out::change_password(conn, act, id, verified, &replacement, kept).await
             };
             // None: the hash was replaced meanwhile, by another password or an upgrade.
             if let Some(ended) = self.0.pool.run(change).await? {
@@ -193,8 +200,8 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::UserNotFound`], or when the database cannot be asked.
-    pub async fn delete_user(&self, id: UserId) -> Result<usize, Error> {
-        let delete = async |conn: &mut _| sign_out::delete_user(conn, id).await;
+    pub async fn delete_user(&self, act: &Act, id: UserId) -> Result<usize, Error> {
+        let delete = async |conn: &mut _| sign_out::delete_user(conn, act, id).await;
         let ended = self.0.pool.run(delete).await?;
         let ended = ended.ok_or(Error::UserNotFound)?;
         self.ended(EndReason::UserDeleted, ended);
@@ -234,7 +241,8 @@ pub async fn create_first_operator(
     {
         return Ok(None);
     }
-    create_user(pool, hasher, new).await.map(Some)
+    let act = Act::of_command_line();
+    create_user(pool, hasher, &act, new).await.map(Some)
 }
 
 /// Creates a user.
@@ -243,7 +251,12 @@ pub async fn create_first_operator(
 ///
 /// [`Error::LoginTaken`], or when the password cannot be hashed or the database cannot
 /// be asked.
-async fn create_user(pool: &Pool, hasher: &PasswordHasher, new: NewUser) -> Result<User, Error> {
+async fn create_user(
+    pool: &Pool,
+    hasher: &PasswordHasher,
+    act: &Act,
+    new: NewUser,
+) -> Result<User, Error> {
     let password_hash = hasher.hash(&new.password).await?;
     let row = users::NewUser {
         id: UserId::generate(),
@@ -252,7 +265,7 @@ async fn create_user(pool: &Pool, hasher: &PasswordHasher, new: NewUser) -> Resu
         roles: new.roles,
         password_hash,
     };
-    let create = async |conn: &mut _| users::create(conn, &row).await;
+    let create = async |conn: &mut _| users::create(conn, act, &row).await;
     let created = pool.run(create).await?;
     let user = created.ok_or(Error::LoginTaken)?;
     tracing::info!(user_id = %user.id, "user created");

@@ -29,7 +29,7 @@ macro_rules! event_kinds {
 
             /// The text of the kind in a row.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text),+
                 }
@@ -190,6 +190,21 @@ impl NewEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub Uuid);
 
+impl EventId {
+    /// The least id of an event of this time, whose milliseconds it has.
+    #[must_use]
+    pub fn first_of(time: OffsetDateTime) -> Self {
+        let millis = u128::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+        Self(Uuid::from_u128(millis << 80))
+    }
+
+    /// The least id that is greater.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128().saturating_add(1)))
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -220,5 +235,16 @@ mod tests {
             assert_eq!(EventKind::parse(kind.as_str()), Some(*kind));
         }
         assert_eq!(EventKind::parse("OTHER"), None);
+    }
+
+    #[test]
+    fn ids_of_a_millisecond_begin_with_it() {
+        let time = OffsetDateTime::from_unix_timestamp_nanos(0x18b_cfe5_687b * 1_000_000 + 999_999);
+        let first = EventId::first_of(time.unwrap());
+        let text = "018bcfe5-687b-0000-0000-000000000000";
+        assert_eq!(first.0.to_string(), text);
+        assert_eq!(first.next().0.as_u128(), first.0.as_u128() + 1);
+        let before_1970 = OffsetDateTime::UNIX_EPOCH - time::Duration::DAY;
+        assert!(EventId::first_of(before_1970).0.is_nil());
     }
 }

@@ -94,7 +94,7 @@ where
             session_id = field::Empty,
             trace_id = field::Empty,
         );
-        let known = self.layer.metrics.known(&method);
+        let known = || self.layer.metrics.known(&method);
         telemetry::continue_trace(&span, request.headers(), known);
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);

@@ -16,23 +16,25 @@ use tonic_health::{
 
 use crate::{
     grpc::{
-        AuthService, KeyAdminService, SessionAdminService, UserAdminService, VerificationService,
+        AuditService, AuthService, KeyAdminService, SessionAdminService, UserAdminService,
+        VerificationService,
     },
     metrics::Metrics,
     proto::v1::{
-        auth_server::AuthServer, key_admin_server::KeyAdminServer,
+        audit_server::AuditServer, auth_server::AuthServer, key_admin_server::KeyAdminServer,
         session_admin_server::SessionAdminServer, user_admin_server::UserAdminServer,
         verification_server::VerificationServer,
     },
 };
 
 /// The services that need the database.
-pub(super) const SERVICES: [&str; 5] = [
+pub(super) const SERVICES: [&str; 6] = [
     <AuthServer<AuthService> as NamedService>::NAME,
     <SessionAdminServer<SessionAdminService> as NamedService>::NAME,
     <UserAdminServer<UserAdminService> as NamedService>::NAME,
     <VerificationServer<VerificationService> as NamedService>::NAME,
     <KeyAdminServer<KeyAdminService> as NamedService>::NAME,
+    <AuditServer<AuditService> as NamedService>::NAME,
 ];
 
 /// Whether the services can be called at all. Once true it stays true: a database that

@@ -59,6 +59,7 @@ pub(super) async fn run(
         never = identity.tend_signing_keys() => match never {},
         never = identity.follow_revocations(&followed) => match never {},
         never = identity.purge_superseded_tokens() => match never {},
+        never = identity.purge_events() => match never {},
     }
 }
 

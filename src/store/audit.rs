@@ -22,13 +22,21 @@
 //! event there is all of the CTE in [`SessionsEnded`]. An event that stands alone, or comes
 //! with a transaction of several statements, is written by [`record`].
 
+mod fence;
+mod list;
 mod piece;
+mod purge;
+mod row;
 
 use diesel::sql_types::{Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-pub(super) use piece::{By, INSERT, LIVES, SessionsEnded};
+pub use fence::fence;
+pub use list::{Filter, list, list_between};
+pub use purge::{PURGE_BATCH, purge};
+
+pub(super) use piece::{By, INSERT, LIVES, NOBODY, SessionsEnded, TWO_MINUTES_AGO, USER_SNAPSHOT};
 
 use super::{Error, statement::statement};
 use crate::model::audit::{Act, Detail, NewEvent};

@@ -1,5 +1,6 @@
 //! Sessions.
 
+mod incident;
 mod list;
 mod open;
 mod revoke;
@@ -7,13 +8,11 @@ mod rotate;
 mod row;
 mod superseded;
 
+pub use incident::{Incident, Judged, record, revoke_judged};
 pub(super) use list::escape_like;
 pub use list::{Filter, Range, list};
 pub use open::{NewSession, open, open_in_turn};
-pub use revoke::{
-    Incident, Judged, REFRESH_TOKEN_REUSED, SESSION_BINDING_BROKEN, record, revoke, revoke_judged,
-    revoke_of_user, revoke_user_sessions, revoke_user_sessions_except,
-};
+pub use revoke::{revoke, revoke_of_user, revoke_user_sessions, revoke_user_sessions_except};
 pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};
 pub use superseded::{PURGE_BATCH, purge_superseded};

@@ -6,11 +6,11 @@
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
 use super::{
-    Error, audit, password_resets, sessions,
+    Error, password_resets, sessions,
     users::{self, Change},
 };
 use crate::model::{
-    audit::{Act, EventKind, NewEvent},
+    audit::{Act, EventKind},
     ids::{SessionId, UserId},
     password::PasswordHash,
     password_reset_token::PasswordResetToken,
@@ -26,18 +26,19 @@ use crate::model::{
 /// When the database cannot be asked; then nothing has changed.
 pub async fn sign_out(
     conn: &mut AsyncPgConnection,
+    act: &Act,
     id: UserId,
     kept: &[SessionId],
 ) -> Result<Option<usize>, Error> {
     let reason = EndReason::RevokedByAdmin;
     conn.transaction(async |conn| {
         if kept.is_empty() {
-            return end_all(conn, id, reason).await;
+            return end_all(conn, act, id, reason).await;
         }
         if !users::lock(conn, id).await? {
             return Ok(None);
         }
-        let ended = sessions::revoke_user_sessions_except(conn, id, kept, reason).await?;
+        let ended = sessions::revoke_user_sessions_except(conn, act, id, kept, reason).await?;
         Ok(Some(ended))
     })
     .await
@@ -50,15 +51,16 @@ pub async fn sign_out(
 /// When the database cannot be asked; then nothing has changed.
 pub async fn set_password(
     conn: &mut AsyncPgConnection,
+    act: &Act,
     id: UserId,
     password_hash: &PasswordHash,
 ) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
-        if !users::set_password(conn, id, password_hash).await? {
+        if !users::set_password(conn, act, id, password_hash, EventKind::PasswordSet).await? {
             return Ok(None);
         }
         password_resets::void(conn, id).await?;
-        end_all(conn, id, EndReason::PasswordChanged).await
+        end_all(conn, act, id, EndReason::PasswordChanged).await
     })
     .await
 }
@@ -80,10 +82,9 @@ pub async fn reset_password(
         if !users::lock(conn, id).await? || !password_resets::consume(conn, token).await? {
             return Ok(None);
         }
-        users::set_password(conn, id, password_hash).await?;
+        users::set_password(conn, act, id, password_hash, EventKind::PasswordReset).await?;
         users::forget_failures(conn, id).await?;
-        audit::record(conn, act, &NewEvent::of_user(EventKind::PasswordReset, id)).await?;
-        end_all(conn, id, EndReason::PasswordChanged).await
+        end_all(conn, act, id, EndReason::PasswordChanged).await
     })
     .await
 }
@@ -96,18 +97,19 @@ pub async fn reset_password(
 /// When the database cannot be asked; then nothing has changed.
 pub async fn change_password(
     conn: &mut AsyncPgConnection,
+    act: &Act,
     id: UserId,
     verified: &PasswordHash,
     password_hash: &PasswordHash,
     kept: SessionId,
 ) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
-        if !users::replace_password(conn, id, verified, password_hash).await? {
+        if !users::change_password(conn, act, id, verified, password_hash).await? {
             return Ok(None);
         }
         password_resets::void(conn, id).await?;
         let reason = EndReason::PasswordChanged;
-        let ended = sessions::revoke_user_sessions_except(conn, id, &[kept], reason).await?;
+        let ended = sessions::revoke_user_sessions_except(conn, act, id, &[kept], reason).await?;
         Ok(Some(ended))
     })
     .await
@@ -121,18 +123,19 @@ pub async fn change_password(
 /// When the database cannot be asked; then nothing has changed.
 pub async fn update_user(
     conn: &mut AsyncPgConnection,
+    act: &Act,
     change: &Change,
 ) -> Result<Option<(User, usize)>, Error> {
     if change.disabled != Some(true) {
-        let user = users::update(conn, change).await?;
+        let user = users::update(conn, act, change).await?;
         return Ok(user.map(|user| (user, 0)));
     }
     conn.transaction(async |conn| {
-        let Some(user) = users::update(conn, change).await? else {
+        let Some(user) = users::update(conn, act, change).await? else {
             return Ok(None);
         };
         password_resets::void(conn, change.id).await?;
-        let ended = end_all(conn, change.id, EndReason::UserDisabled).await?;
+        let ended = end_all(conn, act, change.id, EndReason::UserDisabled).await?;
         Ok(Some((user, ended.unwrap_or(0))))
     })
     .await
@@ -144,13 +147,17 @@ pub async fn update_user(
 /// # Errors
 ///
 /// When the database cannot be asked; then nothing has changed.
-pub async fn delete_user(conn: &mut AsyncPgConnection, id: UserId) -> Result<Option<usize>, Error> {
+pub async fn delete_user(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    id: UserId,
+) -> Result<Option<usize>, Error> {
     conn.transaction(async |conn| {
         // Its statement sees the logins that were added before it had the lock.
-        if !users::lock(conn, id).await? || !users::delete(conn, id).await? {
+        if !users::lock(conn, id).await? || !users::delete(conn, act, id).await? {
             return Ok(None);
         }
-        let ended = sessions::revoke_user_sessions(conn, id, EndReason::UserDeleted).await?;
+        let ended = sessions::revoke_user_sessions(conn, act, id, EndReason::UserDeleted).await?;
         Ok(Some(ended))
     })
     .await
@@ -158,6 +165,7 @@ pub async fn delete_user(conn: &mut AsyncPgConnection, id: UserId) -> Result<Opt
 
 async fn end_all(
     conn: &mut AsyncPgConnection,
+    act: &Act,
     id: UserId,
     reason: EndReason,
 ) -> Result<Option<usize>, Error> {
@@ -165,6 +173,6 @@ async fn end_all(
         return Ok(None);
     }
     Ok(Some(
-        sessions::revoke_user_sessions(conn, id, reason).await?,
+        sessions::revoke_user_sessions(conn, act, id, reason).await?,
     ))
 }

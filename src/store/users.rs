@@ -3,17 +3,16 @@
 mod import;
 mod list;
 mod logins;
+mod password;
 mod row;
 mod write;
 
 pub use import::{ImportedUser, Refusal, import};
 pub use list::{Filter, list};
 pub use logins::{Added, Removed, add_login, remove_login};
+pub use password::{change_password, set_password, upgrade_password};
 pub(super) use row::{COLUMNS, UserRow, UserSql};
-pub use write::{
-    Change, NewUser, create, delete, expire_sessions, forget_failures, lock, replace_password,
-    set_password, update,
-};
+pub use write::{Change, NewUser, create, delete, expire_sessions, forget_failures, lock, update};
 
 use diesel::{
     ExpressionMethods, JoinOnDsl, OptionalExtension, PgArrayExpressionMethods, QueryDsl,

@@ -20,7 +20,11 @@ const TRACE_PARENT: &str = "traceparent";
 /// Makes the span of a call a part of its caller's trace, and gives its log lines the trace's
 /// id where it is sampled. The span must not have been entered yet. `method` is a name that
 /// the server knows: one that a caller made up would be a name of its own in every tool.
-pub fn continue_trace(span: &Span, headers: &HeaderMap, method: Option<&str>) {
+pub fn continue_trace<'a>(
+    span: &Span,
+    headers: &HeaderMap,
+    method: impl FnOnce() -> Option<&'a str>,
+) {
     if !is_tracing() {
         return;
     }
@@ -36,7 +40,7 @@ pub fn continue_trace(span: &Span, headers: &HeaderMap, method: Option<&str>) {
         return;
     }
     span.record("trace_id", tracing::field::display(trace.trace_id()));
-    let method = method.unwrap_or("unknown");
+    let method = method().unwrap_or("unknown");
     traced.update_name(method.to_owned());
     span.set_attribute("rpc.system.name", "grpc");
     span.set_attribute("rpc.method", method.to_owned());

@@ -56,7 +56,7 @@ def check_commands():
     commands = {}
     for path, text in files(".yaml", ".service", ".md"):
         text = text.replace("\\\n", " ")
-        for line in re.findall(r"(?:/usr/local/bin/|\$ |^|[`(|;&] ?|run --rm |exec )rollcall((?: +[^\s`|;&()<>#]+)+)", text, re.M):
+        for line in re.findall(r"(?:/usr/local/bin/|\$ |^ *|[`(|;&] ?|run --rm |exec )rollcall((?: +[^\s`|;&()<>#]+)+)", text, re.M):
             commands.setdefault(line.strip(), path)
         for inner in re.findall(r'(?:args|command|test|ENTRYPOINT|CMD):? *\[([^\]]*)\]', text):
             words = [word.strip().strip('"') for word in inner.split(",")]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 
 use crate::harness::{
-    END_REUSED, Harness, PATIENT, SignedIn, authenticate, device, end_reason, reason, request_id,
+    Harness, PATIENT, REVOKE, SignedIn, authenticate, device, end_reason, reason, request_id,
     successor, violated_fields,
 };
 
@@ -319,6 +319,7 @@ async fn event_tells_the_binding_and_what_broke_it() {
                 "generation": 0,
                 "ip_address": "2001:db8::bad",
                 "user_agent": "thief\\u{1b}[31m",
+                "age_seconds": 0,
             },
             "last_good": {
                 "generation": 0,
@@ -413,14 +414,14 @@ async fn thief_who_hangs_up_does_not_keep_a_session_that_is_to_end() {
         ..v1::RenewRequest::default()
     };
     let call = tokio::spawn(async move { thief.renew(request).await });
-    it.database.until_blocked(END_REUSED, 1).await;
+    it.database.until_blocked(REVOKE, 1).await;
     call.abort();
     assert!(call.await.expect_err("hung up").is_cancelled());
     // A later answer on the same connection: the server has read that the thief is gone.
     let later = it.refresh(&laptop.refresh_token, &request_id()).await;
     later.expect("lives");
     lock.release().await;
-    it.database.until_done(END_REUSED).await;
+    it.database.until_done(REVOKE).await;
 
     let (_, ended) = it.database.standing(&session.session_id).await;
     assert_eq!(ended.as_deref(), Some("BINDING_BROKEN"));

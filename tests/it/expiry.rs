@@ -161,7 +161,7 @@ async fn rotation_and_state_turn_exactly_at_the_limits() {
             let found = sessions::find_standing(conn, user_id, session_id).await?;
             let found = found.expect("a session");
             let is_live = found.session.state(found.now) == State::Live;
-            let rotated = sessions::rotate(conn, &rotation).await?;
+            let rotated = sessions::rotate(conn, &Default::default(), &rotation).await?;
             assert_eq!(
                 (is_live, rotated.is_some()),
                 (lives, lives),

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
 use crate::harness::{
-    Database, END_REUSED, Harness, PATIENT, ROTATE, Replica, SignedIn, reason, refresh_at_once,
+    Database, Harness, PATIENT, REVOKE, ROTATE, Replica, SignedIn, reason, refresh_at_once,
     refresh_in_a_race, request_id, says_when_to_retry, successor,
 };
 
@@ -217,7 +217,7 @@ async fn reuse_that_cannot_be_written_is_unavailable_and_ends_nothing_yet() {
 
     let lock = it.database.lock_session(&phone.session_id).await;
     let thief = begin(&it, &phone.refresh_token, &request_id());
-    it.database.until_blocked(END_REUSED, 1).await;
+    it.database.until_blocked(REVOKE, 1).await;
     it.sql(TERMINATE_BLOCKED).await;
     let answer = thief.await.expect("no panic");
     assert_refused(answer, Code::Unavailable, "UNAVAILABLE");

@@ -22,13 +22,14 @@ use rollcall::{
         password::{HashingOptions, PasswordHasher},
     },
     model::{
+        audit::Act,
         ids::UserId,
         login::Login,
         password::{Password, PasswordHash},
         role::Roles,
     },
     proto::v1::{
-        self, auth_client::AuthClient, key_admin_client::KeyAdminClient,
+        self, audit_client::AuditClient, auth_client::AuthClient, key_admin_client::KeyAdminClient,
         session_admin_client::SessionAdminClient, user_admin_client::UserAdminClient,
         verification_client::VerificationClient,
     },
@@ -46,8 +47,8 @@ pub use balancer::Balancer;
 pub use cluster::OwnCluster;
 pub use database::{Database, sql};
 pub use inspect::{
-    END_REUSED, PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once,
-    refresh_in_a_race, says_when_to_retry,
+    PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once, refresh_in_a_race,
+    says_when_to_retry,
 };
 pub use process::Process;
 pub use raw::rpcs;
@@ -185,6 +186,10 @@ impl Replica {
         SessionAdminClient::new(self.channel.clone())
     }
 
+    pub fn audit(&self) -> AuditClient<Channel> {
+        AuditClient::new(self.channel.clone())
+    }
+
     pub fn key_admin(&self) -> KeyAdminClient<Channel> {
         KeyAdminClient::new(self.channel.clone())
     }
@@ -227,7 +232,7 @@ impl Replica {
             display_name: String::new(),
             roles: Roles::parse(roles.iter().map(ToString::to_string).collect()).expect("roles"),
         };
-        let create = async |conn: &mut _| users::create(conn, &new).await;
+        let create = async |conn: &mut _| users::create(conn, &Act::of_command_line(), &new).await;
         let created = self.identity.pool().run(create).await.expect("created");
         created.expect("a free login").id
     }

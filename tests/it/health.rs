@@ -8,7 +8,8 @@ use tonic_types::StatusExt;
 
 use crate::harness::{Harness, OwnCluster, Replica, reason, request_id};
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
+    "rollcall.v1.Audit",
     "rollcall.v1.Auth",
     "rollcall.v1.SessionAdmin",
     "rollcall.v1.UserAdmin",

@@ -56,7 +56,9 @@ async fn fork_across_a_lost_commit_ends_the_session() {
     assert_eq!(reason(&fork.expect_err("a fork")), "REFRESH_TOKEN_REUSED");
     let ended = it.refresh(successor(&other), &request_id()).await;
     assert_eq!(end_reason(&ended.expect_err("ended")), "TOKEN_REUSED");
-    let kind: String = it.scalar("SELECT detail->>'reuse' FROM audit_events").await;
+    let kind: String = it
+        .scalar("SELECT detail->>'reuse' FROM audit_events WHERE kind = 'REFRESH_TOKEN_REUSED'")
+        .await;
     assert_eq!(kind, "FORK_ACROSS_LOST_COMMIT");
 }
 

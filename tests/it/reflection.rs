@@ -6,10 +6,11 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::harness::Harness;
 
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "rollcall.v1.Audit",
     "rollcall.v1.Auth",
     "rollcall.v1.KeyAdmin",
     "rollcall.v1.SessionAdmin",

@@ -205,7 +205,7 @@ async fn renewal_of_the_token_before_the_last_ends_the_session_and_is_told() {
     let detail: serde_json::Value = serde_json::from_str(&detail).expect("JSON");
     assert_eq!(detail["reuse"], "ANCESTOR");
     let replayed = json!({
-        "generation": 0, "ip_address": "2001:db8::bad", "user_agent": "thief",
+        "generation": 0, "ip_address": "2001:db8::bad", "user_agent": "thief", "age_seconds": 0,
     });
     assert_eq!(detail["replayed"], replayed);
 }

@@ -345,6 +345,9 @@ async fn no_password_token_or_key_is_in_a_log_an_error_or_the_log_of_postgres() 
     tokio::spawn(connection);
     call_with_a_broken_database(&mut it, &client).await;
 
+    let events = "SELECT string_agg(e::text, E'\\n') FROM audit_events AS e";
+    let events = client.query_one(events, &[]).await.expect("events");
+
     process.signal("TERM");
     let (_, log) = process.end().await;
     let written = [
@@ -355,6 +358,7 @@ async fn no_password_token_or_key_is_in_a_log_an_error_or_the_log_of_postgres() 
         ),
         ("Postgres's log", cluster.log()),
         ("an error", it.errors.join("\n")),
+        ("the audit trail", events.get(0)),
     ];
     for (place, text) in &written {
         assert!(!text.is_empty(), "{place} is empty");

@@ -141,7 +141,7 @@ async fn only_what_has_expired_of_the_retiring_keys_is_gone() {
     let first = it.database.key("active").await;
     for _ in 0..2 {
         it.database.age_keys("next", LEAD).await;
-        let rotated = it.identity.rotate_signing_key().await;
+        let rotated = it.identity.rotate_signing_key(&Default::default()).await;
         rotated.expect("rotates");
     }
     let expire = format!("UPDATE signing_keys SET expires_at = now() WHERE kid = '{first}'");
@@ -159,7 +159,7 @@ async fn replica_learns_at_once_what_another_has_changed() {
     let learned = async {
         for _ in 0..6 {
             it.database.age_keys("next", LEAD).await;
-            let rotated = it.identity.rotate_signing_key().await;
+            let rotated = it.identity.rotate_signing_key(&Default::default()).await;
             rotated.expect("rotates");
             let next = it.database.key("next").await;
             while !published(&other).contains(&next) {

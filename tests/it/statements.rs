@@ -140,8 +140,8 @@ async fn no_statement_of_the_hot_path_scans_thousands_of_sessions() {
     let settings = "SET plan_cache_mode = force_generic_plan";
     client.batch_execute(settings).await.expect("sets");
     for query in statements {
-        // The purge is on nobody's path: it may read a table that is small.
-        if query.contains("WHERE superseded_at <") {
+        // What purges is on nobody's path: it may read a table that is small.
+        if query.starts_with("WITH old AS") {
             continue;
         }
         let plan = plan(&client, &query).await;
@@ -173,10 +173,14 @@ async fn look_at_revocations_among_thousands_of_sessions_uses_the_indexes() {
     }
 }
 
+/// Not by the plan for any prefix at all: that of the statement as it was sent goes by what
+/// the prefix is.
 #[tokio::test(flavor = "multi_thread")]
 async fn search_by_how_a_login_begins_among_100_000_users_uses_the_index() {
     let it = Harness::start().await;
     let admin = it.admin().await;
+    let client = it.database.connect().await;
+    client.batch_execute(USERS).await.expect("inserts");
     let filter = rollcall::proto::v1::UserFilter {
         login_prefix: "crowd1234".to_owned(),
         ..Default::default()
@@ -186,19 +190,10 @@ async fn search_by_how_a_login_begins_among_100_000_users_uses_the_index() {
         ..Default::default()
     };
     let listed = it.user_admin().list_users(admin.request(request)).await;
-    listed.expect("lists");
-    let client = it.database.connect().await;
-    client.batch_execute(USERS).await.expect("inserts");
-    let settings = "SET plan_cache_mode = force_generic_plan";
-    client.batch_execute(settings).await.expect("sets");
-    let searched = format!("{OF_CALLS} AND query LIKE '%n.login ~>=~%'");
-    let searches = sent(&client, &searched).await;
-    let [search] = &searches[..] else {
-        panic!("not one search: {searches:?}")
-    };
-    let plan = plan(&client, search).await;
-    assert!(plan.contains("user_logins_prefix"), "{plan}");
-    assert!(!plan.contains("Seq Scan"), "{plan}");
+    assert_eq!(listed.expect("lists").into_inner().users.len(), 11);
+    let scans = "SELECT least(idx_scan, 1) FROM pg_stat_user_indexes \
+         WHERE indexrelname = 'user_logins_prefix'";
+    it.database.wait_for(scans, 1).await;
 }
 
 /// 100,000 users.
@@ -240,13 +235,13 @@ async fn statements(client: &Client) -> Vec<String> {
 }
 
 /// The statements sent that meet a condition, in the order of their texts.
-async fn sent(client: &Client, condition: &str) -> Vec<String> {
+pub async fn sent(client: &Client, condition: &str) -> Vec<String> {
     let query = format!("SELECT query FROM pg_stat_statements WHERE {condition} ORDER BY query");
     let rows = client.query(&query, &[]).await.expect("statements");
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-async fn plan(client: &Client, query: &str) -> String {
+pub async fn plan(client: &Client, query: &str) -> String {
     prepare(client, query).await;
     let parameters = "SELECT cardinality(parameter_types) FROM pg_prepared_statements \
          WHERE name = 'it'";
@@ -286,7 +281,9 @@ async fn prepare(client: &Client, query: &str) {
         let message = error.as_db_error().map_or("", |error| error.message());
         let untyped = message.strip_prefix("could not determine data type of parameter ");
         let untyped = untyped.unwrap_or_else(|| panic!("{query}: {error:?}"));
-        query = with_type(&query, untyped);
+        let typed = with_type(&query, untyped);
+        assert_ne!(typed, query, "{error:?}");
+        query = typed;
     }
 }
 

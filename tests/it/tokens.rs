@@ -147,7 +147,9 @@ async fn copy_of_the_database_under_another_master_key_signs_nobody_in() {
             ip_address: None,
         },
     };
-    let refused = theirs.refresh(refresh(&phone.refresh_token)).await;
+    let refused = theirs
+        .refresh(&Default::default(), refresh(&phone.refresh_token))
+        .await;
     assert!(matches!(refused, Err(identity::Error::RefreshTokenInvalid)));
     let refused = theirs.caller(&phone.access_token).await;
     assert!(matches!(refused, Err(identity::Error::AccessTokenInvalid)));

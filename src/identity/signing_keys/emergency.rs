@@ -3,7 +3,7 @@
 use super::{ATTEMPTS, SigningKeys};
 use crate::{
     identity::Error,
-    model::signing_key::SigningKey,
+    model::{audit::Act, signing_key::SigningKey},
     store::signing_keys::{self, Emergency},
 };
 
@@ -14,7 +14,7 @@ impl SigningKeys {
     /// # Errors
     ///
     /// When the database cannot be asked, or the master key does not open the keys.
-    pub async fn rotate_in_emergency(&self) -> Result<SigningKey, Error> {
+    pub async fn rotate_in_emergency(&self, act: &Act) -> Result<SigningKey, Error> {
         let _tended = self.tend_after();
         for _ in 0..ATTEMPTS {
             let published = self.load().await?;
@@ -28,7 +28,8 @@ impl SigningKeys {
                 next: &next.key.kid,
                 made: &made,
             };
-            let rotate = async |conn: &mut _| signing_keys::drop_and_rotate(conn, &emergency).await;
+            let rotate =
+                async |conn: &mut _| signing_keys::drop_and_rotate(conn, act, &emergency).await;
             if self.pool.run(rotate).await? {
                 let (active, dropped) = (emergency.next, emergency.active);
                 tracing::warn!(active, dropped, "dropped the signing key in an emergency");

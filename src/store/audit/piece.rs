@@ -14,10 +14,13 @@ use crate::model::{
     session::EndReason,
 };
 
-/// How an event is inserted: after it come SELECT, the id of the user or the nil UUID, the
+/// How an event is inserted: after it come SELECT, the id of the user or [`NOBODY`], the
 /// id of the session or NULL, the kind, the detail, and then a [`By`].
 pub(in crate::store) const INSERT: &str = "INSERT INTO audit_events (user_id, session_id, kind, \
      detail, id, created_at, actor_id, actor_session_id, request_id, ip_address) ";
+
+/// The `user_id` of an event that is about no user.
+pub(in crate::store) const NOBODY: &str = "'00000000-0000-0000-0000-000000000000'::uuid";
 
 /// An id of this moment, a UUID version 7 (RFC 9562) by the database's clock: 48 bits of
 /// milliseconds, and of a random UUID what comes after its version. Milliseconds are cut off
@@ -28,6 +31,17 @@ const NEW_ID: &str = "(lpad(to_hex((extract(epoch FROM date_trunc('milliseconds'
 /// Whether a session that has not been ended lives, of the columns of its row.
 pub(in crate::store) const LIVES: &str =
     "(now() < s.idle_expires_at AND now() < s.absolute_expires_at)";
+
+/// The least id of an event of two minutes ago, to bound a search for one of the last minute:
+/// replicas of the release before make ids by their own clocks.
+pub(in crate::store) const TWO_MINUTES_AGO: &str = "(lpad(to_hex((extract(epoch FROM now()) * 1000)\
+     ::bigint - 120000), 12, '0') || '00000000000000000000')::uuid";
+
+/// [`crate::model::audit::UserSnapshot`] of the columns of a user.
+pub(in crate::store) const USER_SNAPSHOT: &str = "jsonb_build_object('login', login, \
+     'display_name', display_name, 'roles', to_jsonb(roles), 'disabled', disabled_at IS NOT NULL, \
+     'created_at', (extract(epoch FROM created_at) * 1000000)::bigint, \
+     'updated_at', (extract(epoch FROM updated_at) * 1000000)::bigint)";
 
 /// The last columns of an event: its id, its time, and by whom and by which call.
 pub(in crate::store) struct By<'a> {

@@ -12,12 +12,17 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{
-    super::{Error, schema::sessions, statement::statement},
+    super::{
+        Error,
+        audit::{By, INSERT},
+        schema::sessions,
+        statement::statement,
+    },
     Entitled, bytes,
-    revoke::SESSION_BINDING_BROKEN,
     row::{COLUMNS, SessionRow},
 };
 use crate::model::{
+    audit::{Act, Detail, EventKind},
     ids::{SessionId, UserId},
     refresh_token::Commitment,
     session::Origin,
@@ -46,8 +51,10 @@ pub struct Rotation {
     pub supersedes: bool,
     /// What the audit event of a broken binding tells, where it is to be noted only.
     /// Without it, a session whose binding `origin` breaks does not rotate.
-    pub noted: Option<serde_json::Value>,
+    pub noted: Option<Detail>,
 }
+
+const BINDING_BROKEN: &str = EventKind::SessionBindingBroken.as_str();
 
 struct Binds<'a> {
     rotation: &'a Rotation,
@@ -59,8 +66,9 @@ struct Binds<'a> {
     idle: PgInterval,
     min_interval: Option<PgInterval>,
     ip_address: Option<IpNet>,
-    event_id: Uuid,
+    noted: Option<serde_json::Value>,
     is_noted: bool,
+    by: By<'a>,
 }
 
 /// Declares a statement that rotates, with pieces before it, for what a binding does not
@@ -114,11 +122,8 @@ rotation! {
         [Bool: it.rotation.supersedes],
         " ON CONFLICT (user_id, session_id) DO UPDATE \
              SET generation = excluded.generation, superseded_at = excluded.superseded_at\
-         ), told AS (\
-           INSERT INTO audit_events (user_id, id, session_id, created_at, kind, detail) \
-           SELECT user_id, ", [SqlUuid: it.event_id], ", id, rotated_at, ",
-        [Text: SESSION_BINDING_BROKEN], ", ",
-        [Nullable<Jsonb>: it.rotation.noted], " FROM rotated WHERE ",
+         ), told AS (", {INSERT}, "SELECT user_id, id, ", [Text: BINDING_BROKEN], ", ",
+        [Nullable<Jsonb>: it.noted], ", ", (it.by), " FROM rotated WHERE ",
         [Bool: it.is_noted], ") SELECT ", {COLUMNS}, ", s.roles FROM rotated AS s"
     ]
 }
@@ -130,9 +135,9 @@ rotation! {
 /// # Errors
 ///
 /// When the database cannot be asked; it then stands at the old or the new generation.
-#[expect(clippy::disallowed_methods, reason = "its time orders a user's events")]
 pub async fn rotate(
     conn: &mut AsyncPgConnection,
+    act: &Act,
     rotation: &Rotation,
 ) -> Result<Option<Entitled>, Error> {
     let binds = Binds {
@@ -145,7 +150,8 @@ pub async fn rotate(
         idle: interval(rotation.idle),
         min_interval: rotation.min_interval.map(interval),
         ip_address: rotation.origin.ip_address.map(IpNet::from),
-        event_id: Uuid::now_v7(),
+        noted: rotation.noted.as_ref().map(Detail::to_json),
+        by: By::from(act),
         is_noted: rotation.noted.is_some(),
     };
     let row: Option<(SessionRow, Vec<String>)> = if rotation.supersedes || binds.is_noted {

@@ -10,14 +10,21 @@ use diesel::{
     ExpressionMethods, IntoSql, NullableExpressionMethods, QueryDsl,
     data_types::PgInterval,
     dsl::now,
-    sql_types::{Bytea, Interval, Text, Timestamptz, Untyped},
+    sql_types::{Bytea, Int8, Interval, Jsonb, Text, Timestamptz, Untyped},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
 
 use super::{
-    super::{Error, sessions::interval, statement::statement},
+    super::{
+        Error,
+        audit::{By, INSERT, NOBODY},
+        sessions::interval,
+        statement::statement,
+    },
     ACTIVE, GONE, NEXT, NewKey, RETIRING, Sealed, dsl, insert_next,
 };
+use crate::model::audit::{Act, Detail, SigningKeyRotation};
 
 /// A rotation that is due.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +58,11 @@ pub struct Emergency<'a> {
 /// # Errors
 ///
 /// When the database cannot be asked; then nothing has changed.
-pub async fn rotate(conn: &mut AsyncPgConnection, rotation: &Rotation<'_>) -> Result<bool, Error> {
+pub async fn rotate(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    rotation: &Rotation<'_>,
+) -> Result<bool, Error> {
     conn.transaction(async |conn| {
         let published = lock_published(conn).await?;
         if !stands(&published, rotation.active, ACTIVE) || !stands(&published, rotation.next, NEXT)
@@ -64,7 +75,7 @@ pub async fn rotate(conn: &mut AsyncPgConnection, rotation: &Rotation<'_>) -> Re
         };
         let retired = Retire(&binds).execute(conn).await?;
         expect_one(retired, rotation.active)?;
-        promote(conn, rotation.next).await?;
+        promote(conn, act, rotation.next, false).await?;
         insert_next(conn, rotation.made).await?;
         Ok(true)
     })
@@ -79,6 +90,7 @@ pub async fn rotate(conn: &mut AsyncPgConnection, rotation: &Rotation<'_>) -> Re
 /// When the database cannot be asked; then nothing has changed.
 pub async fn drop_and_rotate(
     conn: &mut AsyncPgConnection,
+    act: &Act,
     emergency: &Emergency<'_>,
 ) -> Result<bool, Error> {
     conn.transaction(async |conn| {
@@ -89,7 +101,7 @@ pub async fn drop_and_rotate(
             return Ok(false);
         }
         Drop(&()).execute(conn).await?;
-        promote(conn, emergency.next).await?;
+        promote(conn, act, emergency.next, true).await?;
         insert_next(conn, emergency.made).await?;
         Ok(true)
     })
@@ -207,16 +219,38 @@ statement! {
          WHERE state IN ('active', 'retiring')"
 }
 
-async fn promote(conn: &mut AsyncPgConnection, kid: &str) -> Result<(), Error> {
-    let promoted = diesel::update(dsl::signing_keys.filter(dsl::kid.eq(kid)))
-        .filter(dsl::state.eq(NEXT))
-        .set((
-            dsl::state.eq(ACTIVE),
-            dsl::activated_at.eq(now.into_sql::<Timestamptz>().nullable()),
-        ))
-        .execute(conn)
-        .await?;
-    expect_one(promoted, kid)
+struct PromoteBinds<'a> {
+    kid: &'a str,
+    detail: Value,
+    by: By<'a>,
+}
+
+statement! {
+    Promote(&PromoteBinds<'a>) -> Int8 = |it|
+        "WITH promoted AS (\
+           UPDATE signing_keys SET state = 'active', activated_at = now() WHERE kid = ",
+        [Text: it.kid], " AND state = 'next' RETURNING kid\
+         ), told AS (", {INSERT}, "SELECT ", {NOBODY}, ", NULL::uuid, 'SIGNING_KEY_ROTATED', ", [Jsonb: it.detail], ", ", (it.by),
+        " FROM promoted) SELECT count(*) FROM promoted"
+}
+
+async fn promote(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    kid: &str,
+    emergency: bool,
+) -> Result<(), Error> {
+    let detail = Detail::SigningKeyRotation(SigningKeyRotation {
+        kid: kid.to_owned(),
+        emergency,
+    });
+    let binds = PromoteBinds {
+        kid,
+        detail: detail.to_json(),
+        by: By::from(act),
+    };
+    let promoted: i64 = Promote(&binds).get_result(conn).await?;
+    expect_one(usize::try_from(promoted).unwrap_or_default(), kid)
 }
 
 /// A key that was locked in a state and then not met in it: the transaction is undone.

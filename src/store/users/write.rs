@@ -9,10 +9,21 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, schema::users, statement::statement},
+    super::{
+        Error,
+        audit::{By, INSERT, USER_SNAPSHOT},
+        schema::users,
+        statement::statement,
+    },
     row::{COLUMNS, NEW_COLUMNS, UserRow, UserSql},
 };
-use crate::model::{ids::UserId, login::Login, password::PasswordHash, role::Roles, user::User};
+use crate::model::{
+    audit::Act, ids::UserId, login::Login, password::PasswordHash, role::Roles, user::User,
+};
+
+/// What events tell of a user.
+const SNAPSHOT_COLUMNS: &str =
+    "id, login, display_name, roles, disabled_at, created_at, updated_at";
 
 /// A user to create.
 #[derive(Debug)]
@@ -36,6 +47,7 @@ struct NewBinds<'a> {
     login_key: &'a str,
     roles: &'a [String],
     password_hash: &'a str,
+    by: By<'a>,
 }
 
 statement! {
@@ -44,11 +56,13 @@ statement! {
            INSERT INTO user_logins (login, user_id) VALUES (",
         [Text: it.login_key], ", ", [SqlUuid: it.id],
         ") ON CONFLICT DO NOTHING RETURNING user_id\
-         ) INSERT INTO users (id, login, display_name, roles, password_hash, created_at, \
+         ), created AS (INSERT INTO users (id, login, display_name, roles, password_hash, created_at, \
              updated_at, sessions_valid_after) \
            SELECT user_id, ", [Text: it.login], ", ", [Text: it.new.display_name], ", ",
         [Array<Text>: it.roles], ", ", [Text: it.password_hash],
-        ", now(), now(), now() FROM claimed RETURNING ", {NEW_COLUMNS}
+        ", now(), now(), now() FROM claimed RETURNING ", {SNAPSHOT_COLUMNS},
+        "), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'USER_CREATED', jsonb_build_object('user', ",
+        {USER_SNAPSHOT}, "), ", (it.by), " FROM created) SELECT ", {NEW_COLUMNS}, " FROM created AS users"
 }
 
 /// Creates a user; `None` when the login is taken.
@@ -56,7 +70,11 @@ statement! {
 /// # Errors
 ///
 /// When the database cannot be asked.
-pub async fn create(conn: &mut AsyncPgConnection, new: &NewUser) -> Result<Option<User>, Error> {
+pub async fn create(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    new: &NewUser,
+) -> Result<Option<User>, Error> {
     let binds = NewBinds {
         new,
         id: new.id.0,
@@ -64,6 +82,7 @@ pub async fn create(conn: &mut AsyncPgConnection, new: &NewUser) -> Result<Optio
         login_key: new.login.key(),
         roles: new.roles.names(),
         password_hash: new.password_hash.as_phc(),
+        by: By::from(act),
     };
     let row: Option<UserRow> = Create(&binds).get_result(conn).await.optional()?;
     row.map(User::try_from).transpose()
@@ -85,17 +104,33 @@ pub struct Change {
 struct Binds<'a> {
     change: &'a Change,
     roles: Option<&'a [String]>,
+    by: By<'a>,
 }
 
 statement! {
+    /// What is set to what it was is not told.
     Update(&Binds<'a>) -> UserSql = |it|
-        "UPDATE users SET updated_at = now(), display_name = coalesce(",
-        [Nullable<Text>: it.change.display_name], ", display_name), roles = coalesce(",
-        [Nullable<Array<Text>>: it.roles], ", roles), roles_changed_at = CASE WHEN ",
-        [Nullable<Array<Text>>: it.roles], " <> roles THEN now() ELSE roles_changed_at END, disabled_at = CASE coalesce(",
-        [Nullable<Bool>: it.change.disabled],
-        ", disabled_at IS NOT NULL) WHEN true THEN coalesce(disabled_at, now()) END \
-         WHERE id = ", [SqlUuid: it.change.id.0], " RETURNING ", {COLUMNS}
+        "WITH earlier AS (\
+           SELECT id, display_name, roles, disabled_at FROM users WHERE id = ",
+        [SqlUuid: it.change.id.0], " FOR NO KEY UPDATE\
+         ), changed AS (\
+           UPDATE users AS u SET updated_at = now(), display_name = coalesce(",
+        [Nullable<Text>: it.change.display_name], ", u.display_name), roles = coalesce(",
+        [Nullable<Array<Text>>: it.roles], ", u.roles), roles_changed_at = CASE WHEN ",
+        [Nullable<Array<Text>>: it.roles], " <> u.roles THEN now() ELSE u.roles_changed_at END, \
+             disabled_at = CASE coalesce(", [Nullable<Bool>: it.change.disabled],
+        ", u.disabled_at IS NOT NULL) WHEN true THEN coalesce(u.disabled_at, now()) END \
+           FROM earlier AS e WHERE u.id = e.id \
+           RETURNING u.id, u.login, u.display_name, u.roles, u.disabled_at, u.created_at, \
+             u.updated_at, e.roles AS earlier_roles, array_remove(ARRAY[\
+               CASE WHEN u.display_name <> e.display_name THEN 'display_name' END, \
+               CASE WHEN u.roles <> e.roles THEN 'roles' END, \
+               CASE WHEN (u.disabled_at IS NULL) <> (e.disabled_at IS NULL) THEN 'disabled' END\
+             ], NULL) AS fields\
+         ), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'USER_UPDATED', jsonb_build_object('user', ",
+        {USER_SNAPSHOT}, ", 'changed_fields', to_jsonb(fields), 'earlier_roles', \
+           CASE WHEN 'roles' = ANY(fields) THEN to_jsonb(earlier_roles) ELSE '[]' END), ", (it.by),
+        " FROM changed WHERE cardinality(fields) > 0) SELECT ", {COLUMNS}, " FROM changed AS users"
 }
 
 /// Changes a user; `None` when there is none.
@@ -103,10 +138,15 @@ statement! {
 /// # Errors
 ///
 /// When the database cannot be asked.
-pub async fn update(conn: &mut AsyncPgConnection, change: &Change) -> Result<Option<User>, Error> {
+pub async fn update(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    change: &Change,
+) -> Result<Option<User>, Error> {
     let binds = Binds {
         change,
         roles: change.roles.as_ref().map(Roles::names),
+        by: By::from(act),
     };
     let row: Option<UserRow> = Update(&binds).get_result(conn).await.optional()?;
     row.map(User::try_from).transpose()
@@ -143,51 +183,9 @@ pub async fn expire_sessions(conn: &mut AsyncPgConnection, id: UserId) -> Result
     Ok(met == 1)
 }
 
-/// Sets the password of a user, whatever it was; `false` when there is no such user.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn set_password(
-    conn: &mut AsyncPgConnection,
-    id: UserId,
-    password_hash: &PasswordHash,
-) -> Result<bool, Error> {
-    let met = diesel::update(users::table.filter(users::id.eq(id.0)))
-        .set((
-            users::password_hash.eq(password_hash.as_phc()),
-            users::updated_at.eq(now.into_sql::<Timestamptz>()),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(met == 1)
-}
-
-/// Replaces the password of an enabled user if it still is `verified`; `false`
-/// otherwise.
-///
-/// # Errors
-///
-/// When the database cannot be asked.
-pub async fn replace_password(
-    conn: &mut AsyncPgConnection,
-    id: UserId,
-    verified: &PasswordHash,
-    password_hash: &PasswordHash,
-) -> Result<bool, Error> {
-    let met = diesel::update(
-        users::table
-            .filter(users::id.eq(id.0))
-            .filter(users::password_hash.eq(verified.as_phc()))
-            .filter(users::disabled_at.is_null()),
-    )
-    .set((
-        users::password_hash.eq(password_hash.as_phc()),
-        users::updated_at.eq(now.into_sql::<Timestamptz>()),
-    ))
-    .execute(conn)
-    .await?;
-    Ok(met == 1)
+struct DeleteBinds<'a> {
+    id: Uuid,
+    by: By<'a>,
 }
 
 statement! {
@@ -207,10 +205,12 @@ pub async fn forget_failures(conn: &mut AsyncPgConnection, id: UserId) -> Result
 }
 
 statement! {
-    Delete(&Uuid) -> SqlUuid = |id|
-        "WITH freed AS (DELETE FROM user_logins WHERE user_id = ", [SqlUuid: *id],
-        "), voided AS (DELETE FROM password_reset_tokens WHERE user_id = ", [SqlUuid: *id],
-        ") DELETE FROM users WHERE id = ", [SqlUuid: *id], " RETURNING id"
+    Delete(&DeleteBinds<'a>) -> SqlUuid = |it|
+        "WITH freed AS (DELETE FROM user_logins WHERE user_id = ", [SqlUuid: it.id],
+        "), voided AS (DELETE FROM password_reset_tokens WHERE user_id = ", [SqlUuid: it.id],
+        "), deleted AS (DELETE FROM users WHERE id = ", [SqlUuid: it.id], " RETURNING ", {SNAPSHOT_COLUMNS},
+        "), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'USER_DELETED', jsonb_build_object('user', ",
+        {USER_SNAPSHOT}, "), ", (it.by), " FROM deleted) SELECT id FROM deleted"
 }
 
 /// Deletes a user whose row is locked and frees the logins; `false` when there is no such user. The
@@ -219,7 +219,11 @@ statement! {
 /// # Errors
 ///
 /// When the database cannot be asked.
-pub async fn delete(conn: &mut AsyncPgConnection, id: UserId) -> Result<bool, Error> {
-    let deleted: Option<Uuid> = Delete(&id.0).get_result(conn).await.optional()?;
+pub async fn delete(conn: &mut AsyncPgConnection, act: &Act, id: UserId) -> Result<bool, Error> {
+    let binds = DeleteBinds {
+        id: id.0,
+        by: By::from(act),
+    };
+    let deleted: Option<Uuid> = Delete(&binds).get_result(conn).await.optional()?;
     Ok(deleted.is_some())
 }

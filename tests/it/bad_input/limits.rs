@@ -10,6 +10,21 @@ use crate::harness::Value;
 type Limit = (&'static str, &'static str, fn() -> Vec<Value>);
 
 pub(super) const LIMITS: &[Limit] = &[
+    ("Audit/ListEvents", "filter.user_id", optional_ids),
+    ("Audit/ListEvents", "filter.session_id", optional_ids),
+    ("Audit/ListEvents", "filter.actor_user_id", optional_ids),
+    ("Audit/ListEvents", "filter.kinds", required_enums),
+    ("Audit/ListEvents", "filter.create_time.start_time", times),
+    ("Audit/ListEvents", "filter.create_time.end_time", times),
+    ("Audit/ListEvents", "filter.create_time", ranges),
+    ("Audit/ListEvents", "page_size", page_sizes),
+    ("Audit/ListEvents", "page_token", page_tokens),
+    ("Audit/WatchEvents", "filter.user_id", optional_ids),
+    ("Audit/WatchEvents", "filter.session_id", optional_ids),
+    ("Audit/WatchEvents", "filter.actor_user_id", optional_ids),
+    ("Audit/WatchEvents", "filter.kinds", required_enums),
+    ("Audit/WatchEvents", "filter.create_time", ranges),
+    ("Audit/WatchEvents", "cursor", page_tokens),
     ("Auth/Register", "login", new_logins),
     ("Auth/Register", "password", new_passwords),
     ("Auth/Register", "display_name", names),
@@ -345,6 +360,12 @@ fn ids() -> Vec<Value> {
         "0190163d_8694_739b_97bc_e7d8c2f4b0f2",
         "'; DROP TABLE users; -- aaaaaaaaaaaa",
     ])
+}
+
+fn optional_ids() -> Vec<Value> {
+    let mut values = ids();
+    values.remove(1);
+    values
 }
 
 fn roles() -> Vec<Value> {

@@ -80,6 +80,24 @@ impl Person {
         self.say_with(arguments, "").await
     }
 
+    /// Runs a command on a terminal of its own, where `typed` is typed, and answers its exit
+    /// code and all that the terminal shows.
+    pub async fn say_on_terminal(&self, arguments: &[&str], typed: &str) -> (i32, String) {
+        let line = [&[env!("CARGO_BIN_EXE_rollcall")], arguments].concat();
+        let mut command = std::process::Command::new("script");
+        command.args([
+            "--quiet",
+            "--return",
+            "--command",
+            &line.join(" "),
+            "/dev/null",
+        ]);
+        command.env("ROLLCALL_SERVER", &self.server);
+        command.env("ROLLCALL_CREDENTIALS", self.credentials());
+        let said = Said::of(run(command, typed).await);
+        (said.code, said.out.replace('\r', ""))
+    }
+
     /// The same with a standard input.
     pub async fn say_with(&self, arguments: &[&str], input: &str) -> Said {
         let mut command = rollcall(arguments);

@@ -51,3 +51,26 @@ async fn stream_that_ends_before_all_is_done_is_a_broken_one() {
     assert_eq!(fake.cursors(), ["", "a"]);
     assert!(fake.requests().iter().all(|request| request.validate_only));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn number_that_is_typed_ends_them_and_any_other_answer_does_not() {
+    let all = ["sessions", "revoke-all", "--client-id", "web"];
+    let found = || vec![progress(9, 9, "a"), done(12_345, 20_000)];
+    let fake = Fake::start(vec![found()]);
+    let (code, shown) = fake.person().await.say_on_terminal(&all, "y\n").await;
+    assert!(
+        shown.contains("End 12,345 sessions? Type the number:"),
+        "{shown}"
+    );
+    assert!(shown.contains("rollcall: nothing was done"), "{shown}");
+    assert_eq!((code, fake.requests().len()), (1, 1));
+    assert!(fake.requests()[0].validate_only);
+
+    for typed in ["12345\n", "12,345\n"] {
+        let fake = Fake::start(vec![found(), vec![done(12_340, 20_000)]]);
+        let (code, shown) = fake.person().await.say_on_terminal(&all, typed).await;
+        assert!(shown.contains("ended 12,340 sessions"), "{shown}");
+        let dry: Vec<_> = fake.requests().iter().map(|it| it.validate_only).collect();
+        assert_eq!((code, &*dry), (0, &[true, false][..]));
+    }
+}

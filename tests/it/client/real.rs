@@ -221,7 +221,10 @@ async fn single_token_whose_key_is_not_published_any_more_is_renewed() {
     let mint = Mint::of(&it).await;
     let expired = mint.with_claims(&watch, |claims| claims["exp"] = json!(1_000));
     it.database.age_keys("next", "1 hour").await;
-    it.identity.rotate_signing_key().await.expect("rotates");
+    it.identity
+        .rotate_signing_key(&Default::default())
+        .await
+        .expect("rotates");
     it.database.age_keys("retiring", "1 hour").await;
     it.identity.load_signing_keys().await.expect("looks");
     let verifier = connect(&it).await;

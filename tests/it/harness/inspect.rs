@@ -10,10 +10,9 @@ use tonic_types::StatusExt;
 
 use super::{Database, Replica, SignedIn};
 
-/// How the statements begin that rotate, revoke, and end a session after a reuse.
+/// How the statements begin that rotate, and that end sessions.
 pub const ROTATE: &str = "UPDATE sessions AS s SET generation";
-pub const REVOKE: &str = "UPDATE \"sessions\" SET \"revoked_at\"";
-pub const END_REUSED: &str = "WITH ended AS (UPDATE sessions";
+pub const REVOKE: &str = "WITH ended AS (UPDATE sessions";
 
 /// The options of a server that waits longer than a test holds a lock or looks for the
 /// end of a statement.

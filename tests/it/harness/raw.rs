@@ -25,7 +25,21 @@ impl Replica {
         message: Vec<u8>,
         access_token: Option<&str>,
     ) -> Result<Vec<u8>, Status> {
+        self.call_named(rpc, message, access_token, &super::request_id())
+            .await
+    }
+
+    /// The same with an `x-request-id`.
+    pub async fn call_named(
+        &self,
+        rpc: &str,
+        message: Vec<u8>,
+        access_token: Option<&str>,
+        request_id: &str,
+    ) -> Result<Vec<u8>, Status> {
         let mut request = Request::new(message);
+        let id = request_id.parse().expect("ASCII");
+        request.metadata_mut().insert("x-request-id", id);
         if let Some(token) = access_token {
             let value = format!("Bearer {token}").parse().expect("ASCII");
             request.metadata_mut().insert("authorization", value);

@@ -101,6 +101,8 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
     let session_id = subject.phone.session_id.clone();
     let refresh_token = subject.phone.refresh_token.clone();
     match rpc {
+        "Audit/ListEvents" => v1::ListEventsRequest::default().encode_to_vec(),
+        "Audit/WatchEvents" => v1::WatchEventsRequest::default().encode_to_vec(),
         "Auth/Register" => register().encode_to_vec(),
         "Auth/Authenticate" => bound(&subject.login).encode_to_vec(),
         "Auth/Refresh" => v1::RefreshRequest {

@@ -205,7 +205,6 @@ async fn watcher_is_in_flight_until_it_goes_and_is_told_in_time() {
 
     let request = admin.request(RevokeSessionRequest {
         session_id: phone.session_id.clone(),
-        ..RevokeSessionRequest::default()
     });
     it.session_admin()
         .revoke_session(request)

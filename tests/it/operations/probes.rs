@@ -36,6 +36,9 @@ async fn readiness_follows_the_database_and_liveness_does_not() {
     cluster.start_again().await;
     server.wait_until_serving().await;
     assert_eq!(probes(&server).await, (200, 200));
+    let up = super::scrape::scrape(&server).await;
+    assert_eq!(up.value("rollcall_database_up"), 1.0);
+    assert_eq!(up.value("rollcall_ready"), 1.0);
 
     cluster.stop().await;
     server
@@ -91,7 +94,8 @@ async fn nothing_else_is_answered() {
 async fn request_with_a_large_head_is_cut_off() {
     let it = start(&[]).await;
     let mut stream = TcpStream::connect(it.operations()).await.expect("connects");
-    let head = format!("GET /livez HTTP/1.1\r\nx: {}", "x".repeat(17 * 1024));
+    let padding = "x".repeat(17 * 1024);
+    let head = format!("GET /livez HTTP/1.1\r\nhost: o.test\r\nx: {padding}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("is sent");
     let mut buffer = Vec::new();
     let read = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut buffer);

@@ -32,7 +32,9 @@ async fn emergency_rotation_under_load_fails_no_refresh_and_no_sign_in() {
     under_load(&fleet, async |load| {
         load.expect_live_tokens(false);
         let identity = &fleet.replica(0).identity;
-        let rotated = identity.rotate_signing_key_in_emergency().await;
+        let rotated = identity
+            .rotate_signing_key_in_emergency(&Default::default())
+            .await;
         assert_eq!(rotated.expect("rotates").kid, next);
         load.goes_on().await;
         fleet.look().await;
@@ -74,7 +76,11 @@ async fn change_of_the_master_key_under_load_fails_no_call_and_ends_no_session()
     fleet.database.age_keys("next", LEAD).await;
     under_load(&fleet, async |load| {
         // So that there is a retiring key as well.
-        let rotated = fleet.replica(0).identity.rotate_signing_key().await;
+        let rotated = fleet
+            .replica(0)
+            .identity
+            .rotate_signing_key(&Default::default())
+            .await;
         rotated.expect("rotates");
         fleet.look().await;
         let old_first = format!("{old},{new}");

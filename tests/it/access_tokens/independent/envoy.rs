@@ -192,7 +192,11 @@ async fn envoy_takes_tokens_of_the_new_key_and_of_the_old_after_a_rotation() {
         .scalar("SELECT kid FROM signing_keys WHERE state = 'next'")
         .await;
     world.it.database.age_keys("next", LEAD).await;
-    let rotated = world.it.identity.rotate_signing_key().await;
+    let rotated = world
+        .it
+        .identity
+        .rotate_signing_key(&Default::default())
+        .await;
     rotated.expect("rotates");
     let after = world.it.sign_in("ana").await.access_token;
     assert_eq!(header(&after)["kid"], next);

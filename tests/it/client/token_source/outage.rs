@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rollcall::{client::TokenError, proto::v1::ErrorReason};
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{folder::aged, generation, sent, signed_in};
 use crate::client::fake::{Fake, Reply, refused};
@@ -111,4 +112,23 @@ async fn refresh_whose_outcome_is_not_known_is_repeated_when_nobody_asks() {
     let next = crate::harness::patiently("the successor comes", waiting).await;
     assert_eq!(generation(&next), generation(&token) + 1);
     assert_eq!(sent(&fake).1, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settling_waits_for_the_refresh_that_is_under_way_in_the_background() {
+    let fake = Fake::start();
+    let (folder, token) = aged(&fake, 545).await;
+    let at_once = ErrorDetails::with_retry_info(Some(Duration::ZERO));
+    let passing = Status::with_error_details(Code::Unavailable, "again", at_once);
+    let failures = (0..3).map(|_| Reply::Refuse(passing.clone()));
+    fake.auth().replies.extend(failures);
+    let source = folder.source(&fake);
+    // The first holds the old token, in vain for another; the second asks in the background.
+    for _ in 0..2 {
+        assert_eq!(source.access_token().await.expect("lives"), token);
+    }
+    source.settle().await;
+    assert_eq!(sent(&fake), (4, 1));
+    let kept = folder.json();
+    assert!(kept["request_id"].is_null(), "it has come to its end");
 }

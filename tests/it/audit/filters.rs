@@ -1,0 +1,151 @@
+//! How operators find events among many.
+
+use rollcall::proto::v1::{self, EventKind, TimeRange};
+
+use super::of_kinds;
+use crate::{
+    harness::{Harness, SignedIn},
+    statements::{plan, sent},
+};
+
+/// 100,000 events of the last 1,000 minutes: of a thousand users and ten thousand sessions,
+/// by ten operators, of three kinds.
+const CROWD: &str = "
+    INSERT INTO audit_events (user_id, id, session_id, created_at, kind, detail, actor_id,
+                              actor_session_id)
+      SELECT md5('u' || n % 1000)::uuid,
+             (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
+               || right(md5('e' || n), 19))::uuid,
+             md5('s' || n % 10000)::uuid, at,
+             CASE n % 100 WHEN 0 THEN 'USER_UPDATED' WHEN 1 THEN 'REFRESH_TOKEN_REUSED'
+               ELSE 'SESSION_ENDED' END,
+             '{\"reason\": \"LOGGED_OUT\"}',
+             CASE WHEN n % 10 = 0 THEN md5('a' || n / 10 % 10)::uuid END,
+             CASE WHEN n % 10 = 0 THEN md5('as')::uuid END
+      FROM generate_series(1, 100000) AS n,
+           LATERAL (SELECT date_trunc('minute', now()) - n / 100 * interval '1 minute'
+                           - interval '2 minutes' AS at) AS t;
+    ANALYZE audit_events";
+
+/// How many events a filter finds, over all pages of 1,000.
+async fn count(it: &Harness, admin: &SignedIn, filter: &v1::EventFilter) -> usize {
+    let (mut count, mut page_token) = (0, String::new());
+    let mut last: Option<String> = None;
+    loop {
+        let request = admin.request(v1::ListEventsRequest {
+            filter: Some(filter.clone()),
+            page_size: 1_000,
+            page_token,
+        });
+        let reply = it.audit().list_events(request).await.expect("lists");
+        let page = reply.into_inner();
+        for event in &page.events {
+            assert!(last.as_ref().is_none_or(|last| event.event_id < *last));
+            last = Some(event.event_id.clone());
+        }
+        count += page.events.len();
+        if page.next_page_token.is_empty() {
+            return count;
+        }
+        page_token = page.next_page_token;
+    }
+}
+
+async fn id(it: &Harness, name: &str) -> String {
+    it.scalar(&format!("SELECT md5('{name}')::uuid::text"))
+        .await
+}
+
+/// From some minutes ago to others, as the events have them.
+async fn minutes(it: &Harness, from: i64, to: i64) -> Option<TimeRange> {
+    let now: i64 = it
+        .scalar("SELECT extract(epoch FROM date_trunc('minute', now()))::bigint")
+        .await;
+    let at = |minutes: i64| {
+        Some(prost_types::Timestamp {
+            seconds: now - minutes * 60,
+            nanos: 0,
+        })
+    };
+    Some(TimeRange {
+        start_time: at(from),
+        end_time: at(to),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_filter_finds_its_events_among_100_000_by_an_index() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    it.sql("DELETE FROM audit_events").await;
+    let client = it.database.connect().await;
+    client.batch_execute(CROWD).await.expect("inserts");
+    let none = v1::EventFilter::default;
+    let theft = EventKind::RefreshTokenReused;
+    let rare = of_kinds(&[EventKind::UserUpdated, theft]);
+    let filters = [
+        (
+            v1::EventFilter {
+                user_id: id(&it, "u7").await,
+                ..none()
+            },
+            100,
+        ),
+        (
+            v1::EventFilter {
+                session_id: id(&it, "s7").await,
+                ..none()
+            },
+            10,
+        ),
+        (
+            v1::EventFilter {
+                actor_user_id: id(&it, "a7").await,
+                create_time: minutes(&it, 101, 1).await,
+                ..none()
+            },
+            100,
+        ),
+        (of_kinds(&[theft]), 1_000),
+        (rare.clone(), 2_000),
+        (
+            v1::EventFilter {
+                create_time: minutes(&it, 12, 2).await,
+                ..rare
+            },
+            20,
+        ),
+        (
+            v1::EventFilter {
+                create_time: minutes(&it, 12, 2).await,
+                ..none()
+            },
+            1_000,
+        ),
+        (
+            v1::EventFilter {
+                user_id: id(&it, "u1").await,
+                ..of_kinds(&[theft])
+            },
+            100,
+        ),
+    ];
+    for (filter, expected) in &filters {
+        assert_eq!(count(&it, &admin, filter).await, *expected, "{filter:?}");
+    }
+    client
+        .batch_execute("SET plan_cache_mode = force_generic_plan")
+        .await
+        .expect("sets");
+    let lists = sent(&client, LISTS).await;
+    assert!(lists.len() >= filters.len(), "{lists:?}");
+    for query in lists {
+        let plan = plan(&client, &query).await;
+        assert!(!plan.contains("Seq Scan"), "{query}\n{plan}");
+        assert!(plan.contains("Index"), "{query}\n{plan}");
+    }
+}
+
+/// What the lists have sent.
+const LISTS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+     AND query LIKE 'SELECT \"audit_events\"%'";
