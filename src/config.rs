@@ -2,6 +2,7 @@
 
 mod address;
 mod audit;
+mod callers;
 mod check;
 mod keys;
 mod operations;
@@ -11,11 +12,13 @@ mod remote;
 mod retention;
 mod sessions;
 mod silent;
+mod tls;
 mod users;
 mod when;
 
 pub use address::ListenAddress;
 pub use audit::{Audit, EventFilter, EventTimes, ExportEvents, ListEvents, WatchEvents};
+pub use callers::{AuthCallers, CallerOptions};
 pub use check::Error;
 pub use keys::{AccessTokenOptions, Keys, MasterKeyOptions, RotateKeys};
 pub use operations::OperationsOptions;
@@ -32,6 +35,7 @@ pub use sessions::{
     Generations, GetSession, ListSessions, MySessions, RevokeAllSessions, RevokeSessions,
     RevokeUserSessions, SessionFilter, Sessions,
 };
+pub use tls::{TlsClientAuth, TlsFiles, TlsOptions};
 pub use users::{
     AddLogin, CreateFirstUser, CreateUser, ExportUsers, ImportUsers, ListUsers, LoginKind, OneUser,
     OneUserConfirmed, RemoveLogin, ResetPassword, SetPassword, UpdateUser, UserFilter, Users,
@@ -169,6 +173,14 @@ pub struct Serve {
     #[command(flatten)]
     pub listen: ListenOptions,
 
+    /// TLS on the listener.
+    #[command(flatten)]
+    pub tls: TlsOptions,
+
+    /// Who may call `Auth`.
+    #[command(flatten)]
+    pub callers: CallerOptions,
+
     /// Tokens, sessions and users.
     #[command(flatten)]
     pub identity: IdentityOptions,
@@ -201,6 +213,8 @@ impl Serve {
             access_token_lifetime: *identity.access_tokens.access_token_lifetime,
             session_idle_lifetime: *identity.session_idle_lifetime,
             session_absolute_lifetime: *identity.session_absolute_lifetime,
+            session_retention: *identity.session_retention,
+            session_stats_interval: *identity.session_stats_interval,
             replay_window: *identity.replay_window,
             replay_leeway: *identity.replay_leeway,
             refresh_min_interval: identity.refreshing.min_interval(),

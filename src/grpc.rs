@@ -3,9 +3,11 @@
 mod act;
 mod audit;
 mod auth;
-mod caller;
+pub mod caller;
 mod convert;
+mod deadline;
 mod event;
+mod json;
 mod key_admin;
 mod new_user;
 mod page;
@@ -18,6 +20,7 @@ mod verification;
 
 pub use audit::AuditService;
 pub use auth::AuthService;
+pub use deadline::Deadline;
 pub use key_admin::KeyAdminService;
 pub use session_admin::SessionAdminService;
 pub use user_admin::UserAdminService;

@@ -9,6 +9,7 @@ mod exchange;
 mod imports;
 mod incident;
 mod introspect;
+mod known;
 mod logins;
 mod master_key;
 mod master_keys;
@@ -19,9 +20,11 @@ mod purge;
 mod refresh;
 mod renew;
 mod revocations;
+mod session_stats;
 mod sessions;
 mod sign_in;
 mod signing_keys;
+mod sweep;
 mod users;
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
@@ -32,6 +35,7 @@ pub use caller::Caller;
 pub use error::Error;
 pub use imports::{Import, Outcome};
 pub use introspect::Active;
+pub use known::AuthCaller;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use master_keys::{MasterKeys, MasterKeysError};
 pub use refresh::Refresh;
@@ -39,6 +43,7 @@ pub use renew::Renew;
 pub use revocations::{Message, Subscription};
 pub use sign_in::SignIn;
 pub use signing_keys::{Resealed, SigningKeys};
+pub use sweep::{Effect, Progress, Sweep, SweepOrder};
 pub use users::{NewUser, create_first_operator};
 
 use crate::{
@@ -74,6 +79,10 @@ pub struct Settings {
     pub session_idle_lifetime: Duration,
     /// How long a session lives at most.
     pub session_absolute_lifetime: Duration,
+    /// For how long a session's row is kept after its end.
+    pub session_retention: Duration,
+    /// How often sessions are counted.
+    pub session_stats_interval: Duration,
     /// For how long a refresh with a `request_id` can be repeated.
     pub replay_window: Duration,
     /// For how long a refresh without one can be repeated.

@@ -69,7 +69,7 @@
 //! - Traits over the store: there is one backend.
 //! - A transaction around a refresh: each of its statements stands alone.
 //! - Wall clocks, but in UUIDs, which order lists and decide nothing, in the times of log
-//!   lines, where a certificate of Postgres is checked, and in [`client`], which runs on other
+//!   lines, where certificates are checked, and in [`client`], which runs on other
 //!   machines.
 
 #[cfg(feature = "client")]

@@ -24,6 +24,8 @@ pub mod revocation;
 #[cfg(feature = "server")]
 pub mod role;
 #[cfg(feature = "server")]
+pub mod san;
+#[cfg(feature = "server")]
 pub mod session;
 #[cfg(feature = "server")]
 pub mod signing_key;

@@ -1,12 +1,14 @@
 //! The composition root: listener, pool, keys, layers, health, drain.
 
 mod call;
+mod callers;
 mod health;
 mod listen;
 mod methods;
 mod opening;
 mod operations;
 mod startup;
+mod tls;
 mod well_known;
 
 use std::{future::Future, io, net::SocketAddr};
@@ -32,11 +34,15 @@ use crate::{
     store::{self, Pool},
 };
 use call::CallLayer;
+use callers::CallersLayer;
 use health::{Health, Readiness};
 use listen::Listener;
 use operations::Operations;
+use tls::Tls;
 use tower::layer::util::Stack;
 use well_known::WellKnownLayer;
+
+pub use tls::TlsError;
 
 /// The largest message that is read, in bytes: many times what any request needs.
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -53,6 +59,9 @@ pub enum Error {
     /// The configuration does not make sense.
     #[error("the configuration is invalid")]
     Config(#[from] crate::config::Error),
+    /// The files of TLS cannot be used.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -99,11 +108,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the configuration does not make sense or an address is taken.
+    /// When the configuration does not make sense, the files of TLS cannot be used or an
+    /// address is taken.
     pub async fn bind(config: Serve) -> Result<Self, Error> {
         config.validate()?;
         let identity = identity(&config)?;
-        let listener = Listener::bind(&config.listen.address)
+        let tls = config.tls.files().map(Tls::load).transpose()?;
+        let listener = Listener::bind(&config.listen.address, tls)
             .await
             .map_err(|source| Error::Listen {
                 address: config.listen.address.clone(),
@@ -160,6 +171,9 @@ impl Server {
         let pause = *self.config.listen.drain_pause;
         let limit = *self.config.listen.drain_limit;
         tracing::info!(address = %self.listener.address(), "listening");
+        if self.listener.can_be_overheard() {
+            tracing::warn!("without --tls-certificate, passwords and tokens come in the clear");
+        }
         let identity = self.identity.clone();
         let operations = self
             .operations
@@ -223,6 +237,7 @@ impl Server {
             .accept_http1(true)
             .layer(call)
             .layer(WellKnownLayer(self.identity.clone()))
+            .layer(CallersLayer::new(&self.config.callers, &self.identity))
             .add_service(
                 AuthServer::new(AuthService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),
@@ -252,7 +267,8 @@ impl Server {
     }
 }
 
-type CallStack = Stack<WellKnownLayer, Stack<CallLayer, tower::layer::util::Identity>>;
+type CallStack =
+    Stack<CallersLayer, Stack<WellKnownLayer, Stack<CallLayer, tower::layer::util::Identity>>>;
 
 fn identity(config: &Serve) -> Result<Identity, Error> {
     let pool = Pool::new(&config.database.database_url, &config.connections.pool())?;

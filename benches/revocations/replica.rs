@@ -42,6 +42,8 @@ impl Replica {
             .args(["--issuer", ISSUER, "--audience", AUDIENCE])
             // Longer than the whole run.
             .args(["--access-token-lifetime", "1h"])
+            // Devices refresh faster than any client does.
+            .args(["--refresh-min-interval", "0s"])
             .spawn()
             .expect("the binary runs");
         let replica = Self {
@@ -78,11 +80,16 @@ impl Replica {
         };
         let reply = AuthClient::new(self.channel()).authenticate(request).await;
         let reply = reply.expect("signs in").into_inner();
-        let TokenPair { access_token, .. } = reply.tokens.expect("tokens");
+        let TokenPair {
+            access_token,
+            refresh_token,
+            ..
+        } = reply.tokens.expect("tokens");
         SignedIn {
             user_id: reply.user_id,
             session_id: reply.session.expect("a session").session_id,
             access_token,
+            refresh_token,
         }
     }
 
@@ -105,10 +112,12 @@ impl Drop for Replica {
 }
 
 /// A session of the operator.
+#[allow(dead_code, reason = "each benchmark needs a part")]
 pub struct SignedIn {
     pub user_id: String,
     pub session_id: String,
     pub access_token: String,
+    pub refresh_token: String,
 }
 
 impl SignedIn {

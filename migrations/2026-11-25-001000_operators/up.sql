@@ -47,7 +47,9 @@ CREATE TABLE session_stats (
     -- When a replica last began to count, and what the last one that finished saw.
     begun_at    timestamptz NOT NULL,
     computed_at timestamptz,
-    stats       jsonb
+    stats       jsonb,
+    -- How long the last count took, done or given up: the next waits many times as long.
+    took        interval
 );
 
 INSERT INTO session_stats (id, begun_at) VALUES (1, '-infinity');

@@ -152,7 +152,15 @@ impl Verifier {
         request: v1::RenewRequest,
     ) -> Result<v1::RenewResponse, Status> {
         let mut auth = AuthClient::new(self.channel.clone());
-        in_time(ASK_TIMEOUT, auth.renew(request)).await
+        let renewal = async {
+            // Rollcall may take calls from known services only; others need no token.
+            let request = match self.tokens.access_token().await {
+                Ok(own) => own.request(request),
+                Err(_) => tonic::Request::new(request),
+            };
+            auth.renew(request).await
+        };
+        in_time(ASK_TIMEOUT, renewal).await
     }
 
     async fn introspect(&self, token: &str, mut claims: Claims) -> Result<Claims, VerifyError> {

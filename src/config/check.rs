@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use super::{AccessTokenOptions, Serve, SupersededAccessTokens};
+use super::{AccessTokenOptions, AuthCallers, ListenAddress, Serve, SupersededAccessTokens};
 use crate::identity::{MasterKeysError, password::HashingOptionsError};
 
 /// What does not make sense, in the words of the command line.
@@ -47,6 +47,7 @@ pub enum Error {
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -59,6 +60,8 @@ impl Serve {
     pub fn validate(&self) -> Result<(), Error> {
         self.validate_connections()?;
         self.validate_listen()?;
+        self.validate_tls()?;
+        self.validate_callers()?;
         self.validate_lifetimes()?;
         self.password.hashing().validate()?;
         let retention = *self.retention.audit_retention;
@@ -111,6 +114,7 @@ impl Serve {
             "no longer than --replay-window",
         )?;
         self.validate_refreshes()?;
+        self.validate_upkeep()?;
         require(
             *identity.recent_sign_in <= absolute,
             "--recent-sign-in",
@@ -142,6 +146,26 @@ impl Serve {
         )
     }
 
+    fn validate_upkeep(&self) -> Result<(), Error> {
+        let identity = &self.identity;
+        // The revocation feed reads the rows of sessions that ended for as long as that.
+        require(
+            (HOUR..=10 * YEAR).contains(&*identity.session_retention),
+            "--session-retention",
+            "1h to 10years",
+        )?;
+        require(
+            *identity.access_tokens.access_token_lifetime <= *identity.session_retention,
+            "--session-retention",
+            "no shorter than --access-token-lifetime",
+        )?;
+        require(
+            (10 * SECOND..=DAY).contains(&*identity.session_stats_interval),
+            "--session-stats-interval",
+            "10s to 1day",
+        )
+    }
+
     fn validate_connections(&self) -> Result<(), Error> {
         let connections = &self.connections;
         require(
@@ -170,6 +194,48 @@ impl Serve {
         require_time("--keepalive-timeout", listen.keepalive_timeout)?;
         require(*listen.drain_pause <= DAY, "--drain-pause", "at most 1day")?;
         require(*listen.drain_limit <= DAY, "--drain-limit", "at most 1day")
+    }
+
+    fn validate_tls(&self) -> Result<(), Error> {
+        let tls = &self.tls;
+        let has_certificate = tls.tls_certificate.is_some();
+        require(
+            !has_certificate || tls.tls_key.is_some(),
+            "--tls-certificate",
+            "given with --tls-key",
+        )?;
+        require(
+            has_certificate || tls.tls_key.is_none(),
+            "--tls-key",
+            "given with --tls-certificate",
+        )?;
+        require(
+            has_certificate || tls.tls_client_ca.is_none(),
+            "--tls-client-ca",
+            "given with --tls-certificate",
+        )?;
+        require(
+            tls.tls_client_ca.is_some() || tls.tls_client_auth.is_none(),
+            "--tls-client-auth",
+            "given with --tls-client-ca",
+        )?;
+        // The file of a socket says who may connect, and nobody can listen in.
+        require(
+            !has_certificate || matches!(self.listen.address, ListenAddress::Tcp(_)),
+            "--tls-certificate",
+            "left out where --listen is a unix socket",
+        )?;
+        require_time("--tls-reload-interval", tls.tls_reload_interval)
+    }
+
+    fn validate_callers(&self) -> Result<(), Error> {
+        let callers = &self.callers;
+        let of_use = callers.auth_callers == AuthCallers::Known && self.tls.tls_client_ca.is_some();
+        require(
+            of_use || callers.auth_caller_sans.is_empty(),
+            "--auth-caller-sans",
+            "given with --auth-callers known and --tls-client-ca",
+        )
     }
 }
 

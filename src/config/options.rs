@@ -180,6 +180,24 @@ pub struct IdentityOptions {
     )]
     pub session_absolute_lifetime: Duration,
 
+    /// For how long a session is kept after it expired or was ended; then its row goes.
+    #[arg(
+        long,
+        env = "ROLLCALL_SESSION_RETENTION",
+        default_value = "30days",
+        value_name = "TIME"
+    )]
+    pub session_retention: Duration,
+
+    /// How often sessions are counted (SessionAdmin.GetSessionStats), by one replica for all.
+    #[arg(
+        long,
+        env = "ROLLCALL_SESSION_STATS_INTERVAL",
+        default_value = "1m",
+        value_name = "TIME"
+    )]
+    pub session_stats_interval: Duration,
+
     /// For how long a refresh with a request_id can be repeated.
     #[arg(
         long,

@@ -66,6 +66,7 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(config.identity.issuer, "http://127.0.0.1:50051");
         assert!(config.identity.registration);
+        assert!(config.tls.files().is_none());
         assert_eq!(config.identity.audience, "rollcall");
         assert_eq!(
             parse("unix:/a b/c").listen.address.to_string(),

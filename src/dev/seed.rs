@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use super::Error;
 use super::people::{ANA, BEN, CHLOE, Gadget, OPERATOR, ORDERS, Person};
 use crate::{
-    identity::{self, Granted, Identity, NewUser, SignIn},
+    identity::{self, AuthCaller, Granted, Identity, NewUser, SignIn},
     model::{
         audit::Act,
         ids::SessionId,
@@ -181,6 +181,7 @@ async fn sign_in(
         device: gadget.device(),
         token_mode: TokenMode::Pair,
         binding: None,
+        caller: AuthCaller::Known,
     };
     identity.sign_in(request).await
 }

@@ -110,7 +110,7 @@ impl AuditService {
     }
 
     /// A cursor is a page token of a list that has no other.
-    fn cursors(&self) -> List<'_> {
+    fn cursors(&self) -> List {
         List::new(&self.identity, "WatchEvents", &[])
     }
 }

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     act::act,
-    caller::bearer,
+    caller::{auth_caller, bearer},
     convert,
     new_user::NewUserFields,
     page::List,
@@ -57,7 +57,7 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::AuthenticateRequest>,
     ) -> Result<Response<v1::AuthenticateResponse>, Status> {
-        let peer = peer(&request);
+        let (caller, peer) = (auth_caller(&request), peer(&request));
         let request = request.into_inner();
         let mut fields = Fields::default();
         let login = fields.lookup_login("login", &request.login);
@@ -72,6 +72,7 @@ impl Auth for AuthService {
                 device: device?,
                 token_mode: token_mode?,
                 binding,
+                caller,
             })
         })?;
         let granted = self.identity.sign_in(sign_in).await?;
@@ -90,7 +91,7 @@ impl Auth for AuthService {
         request: Request<v1::RefreshRequest>,
     ) -> Result<Response<v1::RefreshResponse>, Status> {
         let act = act(&request);
-        let peer = peer(&request);
+        let (caller, peer) = (auth_caller(&request), peer(&request));
         let request = request.into_inner();
         let mut fields = Fields::default();
         let refresh_token = fields.refresh_token(request.refresh_token);
@@ -109,6 +110,7 @@ impl Auth for AuthService {
                 origin,
             })
         })?;
+        self.identity.admit(caller, &refresh.refresh_token).await?;
         let granted = self.identity.refresh(&act, refresh).await?;
         let grant = convert::grant(granted);
         Ok(Response::new(v1::RefreshResponse {
@@ -154,9 +156,11 @@ impl Auth for AuthService {
         request: Request<v1::LogoutRequest>,
     ) -> Result<Response<v1::LogoutResponse>, Status> {
         let act = act(&request);
+        let caller = auth_caller(&request);
         let mut fields = Fields::default();
         let refresh_token = fields.refresh_token(request.into_inner().refresh_token);
         let refresh_token = fields.finish(|| Some(refresh_token))?;
+        self.identity.admit(caller, &refresh_token).await?;
         self.identity.log_out(&act, &refresh_token).await?;
         Ok(Response::new(v1::LogoutResponse {}))
     }

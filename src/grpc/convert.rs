@@ -14,7 +14,7 @@ use crate::{
         user::User,
     },
     proto::v1,
-    store::sessions::SeenSession,
+    store::{session_stats::SessionStats, sessions::SeenSession},
 };
 
 pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
@@ -155,6 +155,30 @@ pub(super) fn end_reason(reason: EndReason) -> v1::SessionEndReason {
         EndReason::UserDeleted => v1::SessionEndReason::UserDeleted,
         EndReason::Displaced => v1::SessionEndReason::Displaced,
         EndReason::BindingBroken => v1::SessionEndReason::BindingBroken,
+    }
+}
+
+pub(super) fn session_stats(
+    time: OffsetDateTime,
+    stats: SessionStats,
+) -> v1::GetSessionStatsResponse {
+    let clients = stats.clients.into_iter().map(|it| v1::ClientSessionStats {
+        client_id: it.client_id,
+        live_session_count: it.live_sessions,
+        online_user_count: it.online_users,
+    });
+    let days = stats.days.into_iter().map(|it| v1::DailySessionStats {
+        date: it.date,
+        opened_session_count: it.opened_sessions,
+        ended_session_count: it.ended_sessions,
+    });
+    v1::GetSessionStatsResponse {
+        compute_time: Some(timestamp(time)),
+        live_session_count: stats.live_sessions,
+        live_user_count: stats.live_users,
+        online_user_count: stats.online_users,
+        clients: clients.collect(),
+        days: days.collect(),
     }
 }
 

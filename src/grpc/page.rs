@@ -11,15 +11,15 @@ const DEFAULT_SIZE: u16 = 50;
 const MAX_SIZE: u16 = 1_000;
 
 /// A list: the RPC and what it filters by. A page token is good for one list.
-pub(super) struct List<'a> {
-    identity: &'a Identity,
+pub(super) struct List {
+    identity: Identity,
     scope: Vec<u8>,
 }
 
-impl<'a> List<'a> {
-    pub(super) fn new(identity: &'a Identity, rpc: &str, filter: &[u8]) -> Self {
+impl List {
+    pub(super) fn new(identity: &Identity, rpc: &str, filter: &[u8]) -> Self {
         Self {
-            identity,
+            identity: identity.clone(),
             scope: [rpc.as_bytes(), &[0], filter].concat(),
         }
     }
@@ -41,17 +41,29 @@ impl<'a> List<'a> {
                 DEFAULT_SIZE
             }
         };
-        let after = (!page_token.is_empty()).then(|| self.open(page_token));
-        if after == Some(None) {
-            fields.reject(
-                "page_token",
-                "must be the next_page_token of the same list with the same filter",
-            );
-        }
+        let wanted = "must be the next_page_token of the same list with the same filter";
         Page {
-            after: after.flatten().map(id),
+            after: self.place(fields, "page_token", page_token, wanted).map(id),
             limit: size + 1,
         }
+    }
+
+    /// What a token says that was given in a field, if one was.
+    pub(super) fn place(
+        &self,
+        fields: &mut Fields,
+        field: &str,
+        token: &str,
+        wanted: &str,
+    ) -> Option<Uuid> {
+        if token.is_empty() {
+            return None;
+        }
+        let place = self.open(token);
+        if place.is_none() {
+            fields.reject(field, wanted);
+        }
+        place
     }
 
     /// Cuts `rows` to the page's size and names where the next page begins.
@@ -71,7 +83,7 @@ impl<'a> List<'a> {
             .unwrap_or_default()
     }
 
-    /// The token of a page that ends with `last`.
+    /// The token of a place in the list.
     pub(super) fn token(&self, last: Uuid) -> String {
         let tag = self.identity.page_tag(&self.message(last));
         let bytes = [&last.as_bytes()[..], &tag].concat();

@@ -2,6 +2,7 @@
 //! at once; nothing inside checks again.
 
 mod binding;
+mod session_filter;
 
 use std::net::IpAddr;
 

@@ -1,14 +1,18 @@
 //! The service `SessionAdmin`.
 
+mod sweep;
+
+use std::pin::Pin;
+
+use futures_util::Stream;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{act::act, caller::bearer, convert, page::List, parse::Fields};
+use super::{act::act, caller::bearer, convert, deadline::deadline, page::List, parse::Fields};
 use crate::{
     identity::Identity,
     model::ids::SessionId,
-    proto::v1::{self, session_admin_server::SessionAdmin, session_filter},
-    store::sessions::Filter,
+    proto::v1::{self, session_admin_server::SessionAdmin},
 };
 
 /// The most sessions that a `RevokeUserSessions` can keep.
@@ -45,7 +49,8 @@ impl SessionAdmin for SessionAdminService {
             &request.page_token,
             SessionId,
         );
-        let (login, filter) = parse_filter(&mut fields, wanted);
+        let online = self.identity.settings().access_token_lifetime;
+        let (login, filter) = fields.session_filter(wanted, online);
         let (page, login, filter) = fields.finish(|| Some((page, login, filter)))?;
 
         self.identity.admin(token).await?;
@@ -120,48 +125,38 @@ impl SessionAdmin for SessionAdminService {
         }))
     }
 
-    type RevokeSessionsStream = std::pin::Pin<
-        Box<dyn futures_util::Stream<Item = Result<v1::RevokeSessionsResponse, Status>> + Send>,
-    >;
+    type RevokeSessionsStream =
+        Pin<Box<dyn Stream<Item = Result<v1::RevokeSessionsResponse, Status>> + Send>>;
 
     async fn revoke_sessions(
         &self,
-        _: Request<v1::RevokeSessionsRequest>,
+        request: Request<v1::RevokeSessionsRequest>,
     ) -> Result<Response<Self::RevokeSessionsStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (act, deadline) = (act(&request), deadline(&request));
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let list = sweep::list(&self.identity, &request);
+        let mut fields = Fields::default();
+        let online = self.identity.settings().access_token_lifetime;
+        let order = sweep::parse(&mut fields, &list, request, online);
+        let order = fields.finish(|| Some(order))?;
+        let caller = self.identity.admin(token).await?;
+        let sweep = self
+            .identity
+            .sweep_sessions(&caller, act.by(caller.actor()), order)
+            .await?;
+        let progress = sweep::progress(sweep, list, deadline);
+        Ok(Response::new(Box::pin(progress)))
     }
 
     async fn get_session_stats(
         &self,
-        _: Request<v1::GetSessionStatsRequest>,
+        request: Request<v1::GetSessionStatsRequest>,
     ) -> Result<Response<v1::GetSessionStatsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.identity.admin(bearer(request.metadata())?).await?;
+        let (time, stats) = self.identity.session_stats().await?;
+        Ok(Response::new(convert::session_stats(time, stats)))
     }
-}
-
-fn parse_filter(fields: &mut Fields, wanted: v1::SessionFilter) -> (Option<String>, Filter) {
-    let (mut user_id, mut login) = (None, None);
-    match wanted.user {
-        Some(session_filter::User::UserId(id)) => user_id = fields.user_id("filter.user_id", &id),
-        Some(session_filter::User::Login(text)) => {
-            login = fields.lookup_login("filter.login", &text);
-        }
-        None => {}
-    }
-    let client_id = (!wanted.client_id.is_empty())
-        .then(|| fields.client_id("filter.client_id", wanted.client_id));
-    let filter = Filter {
-        user_id,
-        include_ended: wanted.include_ended,
-        device_id: fields.device_id("filter.device_id", wanted.device_id),
-        client_id,
-        ip_prefix: fields.ip_prefix("filter.ip_prefix", &wanted.ip_prefix),
-        user_agent_contains: fields
-            .search("filter.user_agent_contains", &wanted.user_agent_contains),
-        created: fields.time_range("filter.create_time", wanted.create_time),
-        last_seen: fields.time_range("filter.last_seen_time", wanted.last_seen_time),
-    };
-    (login, filter)
 }
 
 fn parse_kept(fields: &mut Fields, ids: &[String]) -> Vec<SessionId> {

@@ -139,6 +139,11 @@ impl From<Error> for Status {
                 "the role admin is required",
             ),
             Error::ServiceRequired => return role_required(role::SERVICE),
+            Error::CallerNotAllowed => shape(
+                Code::PermissionDenied,
+                Reason::CallerNotAllowed,
+                "known services only: a client certificate, or the access token of a service",
+            ),
             Error::TooManyWatchers => shape(
                 Code::ResourceExhausted,
                 Reason::TooManyWatchers,

@@ -51,6 +51,9 @@ pub enum Error {
     /// The caller is no service that may ask about tokens.
     #[error("the caller has neither the role service nor admin")]
     ServiceRequired,
+    /// The caller is not known, and did not sign in as a service either.
+    #[error("the caller is not known")]
+    CallerNotAllowed,
     /// The caller signed in too long ago.
     #[error("the caller signed in too long ago")]
     RecentSignInRequired,

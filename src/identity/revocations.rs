@@ -106,6 +106,11 @@ impl Feed {
         self.woken.notify_one();
     }
 
+    /// Whether this replica shuts down.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// How many watch.
     pub(super) fn watchers(&self) -> usize {
         self.max_watchers - self.places.available_permits()
@@ -269,7 +274,7 @@ impl Identity {
         let place = Arc::clone(&feed.places).try_acquire_owned();
         let place = place.map_err(|_| Error::TooManyWatchers)?;
         let past = feed.past();
-        if feed.stopped.load(Ordering::Relaxed) {
+        if feed.is_stopped() {
             return Err(Error::NotReady);
         }
         // What is no time at all is no time that is known here.

@@ -3,7 +3,7 @@
 use tracing::Instrument;
 
 use super::{
-    Error, Granted, Identity,
+    AuthCaller, Error, Granted, Identity,
     access_token::{AccessToken, claims},
     password::{Admission, HashError},
     tell_log,
@@ -45,6 +45,8 @@ pub struct SignIn {
     pub token_mode: TokenMode,
     /// What the session is to be bound to.
     pub binding: Option<Binding>,
+    /// Who asks.
+    pub caller: AuthCaller,
 }
 
 impl Identity {
@@ -53,8 +55,8 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidCredentials`], or when the password cannot be hashed or the
-    /// database cannot be asked.
+    /// [`Error::InvalidCredentials`], [`Error::CallerNotAllowed`] instead to a caller who is
+    /// not known, or when the password cannot be hashed or the database cannot be asked.
     pub async fn sign_in(&self, request: SignIn) -> Result<Granted, Error> {
         self.count_sign_in(self.sign_in_uncounted(request).await)
     }
@@ -66,7 +68,9 @@ impl Identity {
             // Before anything is asked, so that a flood of passwords stays out of the pool.
             let admission = self.0.hasher.admit()?;
             let found = self.find_credentials(&request.login).await?;
-            let (credentials, outdated) = self.check(admission, &request.password, found).await?;
+            let found = found.filter(|found| request.caller.may_act_for(&found.roles));
+            let checked = self.check(admission, &request.password, found).await;
+            let (credentials, outdated) = checked.map_err(|error| request.caller.tell(error))?;
             let new = self.new_session(&credentials, &request)?;
             tell_log(new.user_id, new.id);
             let Some(opened) = self.open(&new).await? else {
@@ -84,7 +88,7 @@ impl Identity {
             }
             return Ok(granted);
         }
-        Err(Error::InvalidCredentials)
+        Err(request.caller.tell(Error::InvalidCredentials))
     }
 
     fn new_session(

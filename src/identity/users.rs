@@ -178,6 +178,7 @@ impl Identity {
                 user_id: user.id,
                 password_hash,
                 disabled: user.disabled_at.is_some(),
+                roles: user.roles.clone(),
             };
             let (credentials, _) = self.check(admission, current, Some(credentials)).await?;
             let replacement = self.hash_strong(new, &user).await?;

@@ -16,8 +16,10 @@ kinds! {
     PurgedTable in "table" {
         /// Expired and long-ended sessions.
         Sessions = "sessions",
-        /// Deleted users.
-        Users = "users",
+        /// What was kept of the sign-ins of deleted users.
+        SignIns = "sign_ins",
+        /// Signing keys that no token can be renewed by any more.
+        SigningKeys = "signing_keys",
         /// What says which access tokens were superseded.
         SupersededTokens = "superseded_tokens",
         /// Old audit events.

@@ -19,7 +19,7 @@ use tracing::{Instrument, Span, field};
 
 use super::{MAX_MESSAGE, health::Readiness};
 use crate::{
-    grpc::{request_id, status},
+    grpc::{Deadline, request_id, status},
     metrics::CallMetrics,
     telemetry,
 };
@@ -115,7 +115,7 @@ where
     }
 }
 
-async fn answer<S>(mut inner: S, layer: &CallLayer, request: Request<Body>) -> Response<Body>
+async fn answer<S>(mut inner: S, layer: &CallLayer, mut request: Request<Body>) -> Response<Body>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
@@ -127,7 +127,13 @@ where
     } else {
         layer.timeout
     };
-    let timeout = deadline(request.headers(), limit);
+    let asked = asked(request.headers());
+    let timeout = asked.map_or(limit, |asked| limit.min(asked));
+    // A timeout that no clock reaches is none.
+    let ends_at = asked.and_then(|asked| tokio::time::Instant::now().checked_add(asked));
+    if let Some(ends_at) = ends_at {
+        request.extensions_mut().insert(Deadline(ends_at));
+    }
     let call = AssertUnwindSafe(inner.call(request)).catch_unwind();
     let response = match tokio::time::timeout(timeout, call).await {
         Ok(Ok(Ok(response))) => response,
@@ -160,17 +166,12 @@ fn unread(headers: &HeaderMap) -> Option<String> {
     }
 }
 
-/// The shorter of the caller's and the server's limit. A little of the caller's is kept
-/// back, so that the answer comes before the caller and the transport give up.
-fn deadline(headers: &HeaderMap, limit: Duration) -> Duration {
-    let asked = headers
-        .get("grpc-timeout")
-        .and_then(|value| value.to_str().ok())
-        .and_then(parse_timeout);
-    match asked {
-        Some(asked) => limit.min(asked - (asked / 10).min(Duration::from_millis(10))),
-        None => limit,
-    }
+/// The caller's limit. A little of it is kept back, so that the answer comes before the
+/// caller and the transport give up.
+fn asked(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("grpc-timeout")?;
+    let asked = parse_timeout(value.to_str().ok()?)?;
+    Some(asked - (asked / 10).min(Duration::from_millis(10)))
 }
 
 /// `TimeoutValue TimeoutUnit` of the gRPC protocol: at most 8 digits and a unit.
@@ -229,15 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn deadline_is_the_shorter_limit() {
-        let limit = Duration::from_secs(10);
+    fn a_little_of_the_caller_s_limit_is_kept_back() {
         let mut headers = HeaderMap::new();
-        assert_eq!(deadline(&headers, limit), limit);
+        assert_eq!(asked(&headers), None);
         headers.insert("grpc-timeout", HeaderValue::from_static("1S"));
-        assert_eq!(deadline(&headers, limit), Duration::from_millis(990));
-        headers.insert("grpc-timeout", HeaderValue::from_static("60S"));
-        assert_eq!(deadline(&headers, limit), limit);
-        let unlimited = deadline(&headers, Duration::MAX);
-        assert_eq!(unlimited, Duration::from_millis(59_990));
+        assert_eq!(asked(&headers), Some(Duration::from_millis(990)));
+        headers.insert("grpc-timeout", HeaderValue::from_static("10m"));
+        assert_eq!(asked(&headers), Some(Duration::from_millis(9)));
     }
 }

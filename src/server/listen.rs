@@ -1,17 +1,21 @@
-//! One listener: TCP or a unix socket.
+//! One listener: TCP, with TLS or without, or a unix socket.
 
-use std::{future::Future, io, os::unix::fs::FileTypeExt, path::Path, time::Duration};
+use std::{future::Future, io, os::unix::fs::FileTypeExt, path::Path, sync::Arc, time::Duration};
 
 use futures_util::stream::{self, Stream};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tonic::transport::server::Router;
 
-use super::{CallStack, opening::Opening};
+use super::{
+    CallStack,
+    opening::Opening,
+    tls::{Tls, shake_hands},
+};
 use crate::config::ListenAddress;
 
 /// How long to wait when a connection cannot be accepted, for want of file descriptors
 /// for example: the loop goes on, and does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound listener.
 pub struct Listener {
@@ -21,22 +25,27 @@ pub struct Listener {
 
 enum Socket {
     Tcp(TcpListener),
+    Tls(TcpListener, Arc<Tls>),
     Unix(UnixListener),
 }
 
 impl Listener {
-    /// Binds. A socket file that nobody listens on any more is replaced.
+    /// Binds, for TLS or plain text. A socket file that nobody listens on any more is
+    /// replaced.
     ///
     /// # Errors
     ///
     /// When the address is taken or not to be had.
-    pub async fn bind(address: &ListenAddress) -> io::Result<Self> {
+    pub(super) async fn bind(address: &ListenAddress, tls: Option<Tls>) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => {
                 let listener = TcpListener::bind(address).await?;
                 Ok(Self {
                     address: ListenAddress::Tcp(listener.local_addr()?),
-                    socket: Socket::Tcp(listener),
+                    socket: match tls {
+                        Some(tls) => Socket::Tls(listener, Arc::new(tls)),
+                        None => Socket::Tcp(listener),
+                    },
                 })
             }
             ListenAddress::Unix(path) => {
@@ -53,6 +62,16 @@ impl Listener {
         &self.address
     }
 
+    /// Whether others than this machine can read what is said.
+    pub(super) fn can_be_overheard(&self) -> bool {
+        let is_plain = matches!(self.socket, Socket::Tcp(_));
+        let loopback = |address: &ListenAddress| match address {
+            ListenAddress::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            ListenAddress::Unix(_) => true,
+        };
+        is_plain && !loopback(&self.address)
+    }
+
     /// Serves until `stop` completes and every call has ended. A new connection may be
     /// silent for `silence`.
     pub(super) async fn serve(
@@ -65,6 +84,13 @@ impl Listener {
             Socket::Tcp(listener) => {
                 let incoming = accept(listener, accept_tcp, silence);
                 router.serve_with_incoming_shutdown(incoming, stop).await
+            }
+            Socket::Tls(listener, tls) => {
+                let incoming = shake_hands(listener, tls.clone(), silence);
+                tokio::select! {
+                    served = router.serve_with_incoming_shutdown(incoming, stop) => served,
+                    never = tls.follow() => match never {},
+                }
             }
             Socket::Unix(listener) => {
                 let incoming = accept(listener, accept_unix, silence);
@@ -98,7 +124,7 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn accept_tcp(listener: &TcpListener) -> io::Result<TcpStream> {
+pub(super) async fn accept_tcp(listener: &TcpListener) -> io::Result<TcpStream> {
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -27,6 +27,12 @@ const FEED: PoolOptions = PoolOptions {
     statement_timeout: Duration::from_secs(30),
     connection_timeout: Duration::from_secs(2),
 };
+/// The connection on which sessions are counted: one pass over a large table takes its time.
+const COUNT: PoolOptions = PoolOptions {
+    max_connections: NonZeroUsize::MIN,
+    statement_timeout: Duration::from_secs(10 * 60),
+    connection_timeout: Duration::from_secs(2),
+};
 /// How long to wait for a database that cannot be reached, at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -54,12 +60,15 @@ pub(super) async fn run(
     tracing::info!("serving");
     let url = &config.database.database_url;
     let (watched, followed) = (Pool::new(url, &WATCH)?, Pool::new(url, &FEED)?);
+    let counted = Pool::new(url, &COUNT)?;
     tokio::select! {
         never = watch(&watched, health) => match never {},
         never = identity.tend_signing_keys() => match never {},
         never = identity.follow_revocations(&followed) => match never {},
         never = identity.purge_superseded_tokens() => match never {},
         never = identity.purge_events() => match never {},
+        never = identity.purge_rows() => match never {},
+        never = identity.count_sessions(&counted) => match never {},
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sessions.
 
+mod filter;
 mod incident;
 mod list;
 mod open;
@@ -7,15 +8,18 @@ mod revoke;
 mod rotate;
 mod row;
 mod superseded;
+mod sweep;
 
+pub(super) use filter::escape_like;
+pub use filter::{Filter, GenerationRange, Range};
 pub use incident::{Incident, Judged, record, revoke_judged};
-pub(super) use list::escape_like;
-pub use list::{Filter, Range, list};
+pub use list::list;
 pub use open::{NewSession, open, open_in_turn};
 pub use revoke::{revoke, revoke_of_user, revoke_user_sessions, revoke_user_sessions_except};
 pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};
 pub use superseded::{PURGE_BATCH, purge_superseded};
+pub use sweep::{Swept, WINDOW, Window, count_swept, sweep};
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,

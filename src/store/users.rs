@@ -27,7 +27,12 @@ use super::{
     schema::{user_logins, users},
     statement::statement,
 };
-use crate::model::{ids::UserId, password::PasswordHash, role::ADMIN, user::User};
+use crate::model::{
+    ids::UserId,
+    password::PasswordHash,
+    role::{ADMIN, Roles},
+    user::User,
+};
 
 /// What a sign-in checks.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub struct Credentials {
     pub password_hash: PasswordHash,
     /// Whether the user is kept from signing in.
     pub disabled: bool,
+    /// What the user may do.
+    pub roles: Roles,
 }
 
 /// The credentials behind a login in its case-mapped form.
@@ -49,21 +56,23 @@ pub async fn find_credentials(
     conn: &mut AsyncPgConnection,
     login_key: &str,
 ) -> Result<Option<Credentials>, Error> {
-    let row: Option<(Uuid, String, bool)> = user_logins::table
+    let row: Option<(Uuid, String, bool, Vec<String>)> = user_logins::table
         .inner_join(users::table.on(users::id.eq(user_logins::user_id)))
         .filter(user_logins::login.eq(login_key))
         .select((
             users::id,
             users::password_hash,
             users::disabled_at.is_not_null(),
+            users::roles,
         ))
         .first(conn)
         .await
         .optional()?;
-    Ok(row.map(|(id, password_hash, disabled)| Credentials {
+    Ok(row.map(|(id, password_hash, disabled, roles)| Credentials {
         user_id: UserId(id),
         password_hash: PasswordHash::from_phc(password_hash),
         disabled,
+        roles: Roles::from_stored(roles),
     }))
 }
 

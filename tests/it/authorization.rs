@@ -62,6 +62,8 @@ const MATRIX: &[(&str, [&str; 7])] = &[
     ("SessionAdmin/GetSession", ADMINS_ONLY),
     ("SessionAdmin/RevokeSession", ADMINS_ONLY),
     ("SessionAdmin/RevokeUserSessions", ADMINS_ONLY),
+    ("SessionAdmin/RevokeSessions", ADMINS_ONLY),
+    ("SessionAdmin/GetSessionStats", ADMINS_ONLY),
     ("UserAdmin/CreateUser", ADMINS_ONLY),
     ("UserAdmin/GetUser", ADMINS_ONLY),
     ("UserAdmin/ListUsers", ADMINS_ONLY),
@@ -111,6 +113,7 @@ fn every_rpc_has_a_row_in_the_matrix() {
 async fn every_caller_is_told_what_its_cell_says_and_a_refused_one_changes_nothing() {
     let it = Harness::with(&["--registration"]).await;
     let callers = Callers::gather(&it).await;
+    it.database.until_counted().await;
     for &(rpc, cells) in MATRIX {
         let mut owner = it.subject_with_watch(&fresh_login(), &[]).await;
         // So that there is a key to rotate to.

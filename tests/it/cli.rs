@@ -2,6 +2,7 @@
 
 mod first_operator;
 mod health;
+mod import;
 mod keys;
 mod person;
 mod revoke_all;

@@ -4,7 +4,7 @@
 mod fake;
 mod feed;
 mod introspection;
-mod layer;
+pub mod layer;
 mod real;
 mod renewal;
 mod token_source;

@@ -63,6 +63,7 @@ rows! {
     Error::SessionBindingBroken => [Error::SessionBindingBroken],
     Error::AdminRequired => [Error::AdminRequired],
     Error::ServiceRequired => [Error::ServiceRequired],
+    Error::CallerNotAllowed => [Error::CallerNotAllowed],
     Error::RecentSignInRequired => [Error::RecentSignInRequired],
     Error::SessionNotFound => [Error::SessionNotFound],
     Error::UserNotFound => [Error::UserNotFound],

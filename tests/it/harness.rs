@@ -40,7 +40,10 @@ use tokio::{
     sync::{OnceCell, oneshot},
     task::JoinHandle,
 };
-use tonic::{Request, Status, transport::Channel};
+use tonic::{
+    Request, Status,
+    transport::{Channel, Endpoint},
+};
 use tonic_types::StatusExt;
 
 pub use balancer::Balancer;
@@ -149,6 +152,15 @@ impl Replica {
 
     /// A server that listens, and may not be ready.
     pub async fn launch(url: &str, options: &[&str]) -> Self {
+        Self::launch_at(url, options, lifecycle::endpoint).await
+    }
+
+    /// The same, connected to in a way of the test's own.
+    pub async fn launch_at(
+        url: &str,
+        options: &[&str],
+        endpoint: impl FnOnce(&str) -> Endpoint,
+    ) -> Self {
         let config = config(url, options);
         let hashing = config.password.hashing();
         let server = Server::bind(config).await.expect("binds");
@@ -164,7 +176,7 @@ impl Replica {
         let address = address.to_string();
         Self {
             identity,
-            channel: lifecycle::connect(&address).await,
+            channel: lifecycle::connect(endpoint(&address)).await,
             address,
             operations,
             hashing,

@@ -1,8 +1,13 @@
 //! What operators see of sessions, and how they end them.
 
+mod conditions;
+mod crowd;
 mod filters;
 mod origins;
 mod pages;
+mod stats;
+mod sweep;
+mod sweep_told;
 
 use rollcall::proto::v1::{self, SessionEndReason, SessionState};
 use tonic::{Code, Status};

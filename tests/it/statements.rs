@@ -14,8 +14,8 @@ const LOOKS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current
 /// Not the server's pings and looks at revocations, what sets up a connection, and what is
 /// asked once at the start: the keys, which are a handful.
 const OF_CALLS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-     AND query !~ '^(SET |SELECT current_setting|WITH since AS|LISTEN|NOTIFY)' \
-     AND query !~ 'pg_stat_statements|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
+     AND query !~ '^(SET |SELECT current_setting|WITH (since|seen) AS|LISTEN|NOTIFY)' \
+     AND query !~ 'session_stats AS kept|pg_stat_statements|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
 
 /// The major version of Postgres whose plans the snapshot has.
 const PLANNED_BY: i32 = 15;
@@ -24,6 +24,7 @@ const PLANNED_BY: i32 = 15;
 /// many statements each took.
 async fn call_all(it: &Harness) -> Vec<(String, i64)> {
     let admin = it.admin().await;
+    it.database.until_counted().await;
     let mut counts = Vec::new();
     for (number, (rpc, _)) in rpcs().into_iter().enumerate() {
         let subject = it.subject_with_watch(&format!("user{number}"), &[]).await;

@@ -2,7 +2,7 @@
 
 use prost::Message;
 use prost_types::Timestamp;
-use rollcall::proto::v1::TimeRange;
+use rollcall::proto::v1::{GenerationRange, TimeRange};
 
 use crate::harness::Value;
 
@@ -89,12 +89,74 @@ pub(super) const LIMITS: &[Limit] = &[
         times,
     ),
     ("SessionAdmin/ListSessions", "filter.last_seen_time", ranges),
+    (
+        "SessionAdmin/ListSessions",
+        "filter.generation",
+        generations,
+    ),
+    ("SessionAdmin/ListSessions", "filter.role", wanted_roles),
     ("SessionAdmin/ListSessions", "page_size", page_sizes),
     ("SessionAdmin/ListSessions", "page_token", page_tokens),
     ("SessionAdmin/GetSession", "session_id", ids),
     ("SessionAdmin/RevokeSession", "session_id", ids),
     ("SessionAdmin/RevokeUserSessions", "user_id", ids),
     ("SessionAdmin/RevokeUserSessions", "except_session_ids", ids),
+    ("SessionAdmin/RevokeSessions", "filter.user_id", ids),
+    ("SessionAdmin/RevokeSessions", "filter.login", logins),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.device_id",
+        device_ids,
+    ),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.client_id",
+        client_ids,
+    ),
+    ("SessionAdmin/RevokeSessions", "filter.ip_prefix", prefixes),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.user_agent_contains",
+        names,
+    ),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.create_time.start_time",
+        times,
+    ),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.create_time.end_time",
+        times,
+    ),
+    ("SessionAdmin/RevokeSessions", "filter.create_time", ranges),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.last_seen_time.start_time",
+        times,
+    ),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.last_seen_time.end_time",
+        times,
+    ),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.last_seen_time",
+        ranges,
+    ),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.generation",
+        generations,
+    ),
+    ("SessionAdmin/RevokeSessions", "filter.role", wanted_roles),
+    (
+        "SessionAdmin/RevokeSessions",
+        "filter.include_ended",
+        unwanted,
+    ),
+    ("SessionAdmin/RevokeSessions", "cursor", page_tokens),
     ("UserAdmin/CreateUser", "login", new_logins),
     ("UserAdmin/CreateUser", "password", new_passwords),
     ("UserAdmin/CreateUser", "display_name", names),
@@ -420,6 +482,30 @@ fn ranges() -> Vec<Value> {
         )
     };
     vec![range(at(2), at(1)), range(at(1), at(1))]
+}
+
+/// Ranges whose last comes before their first.
+fn generations() -> Vec<Value> {
+    let range = |first, last| {
+        let range = GenerationRange {
+            first: Some(first),
+            last: Some(last),
+        };
+        Value::Message(range.encode_to_vec())
+    };
+    vec![range(1, 0), range(u32::MAX, 7)]
+}
+
+/// Roles that no user can have.
+fn wanted_roles() -> Vec<Value> {
+    let mut values = roles();
+    values.retain(|value| !matches!(value, Value::Text(text) if text.is_empty()));
+    values
+}
+
+/// What must not be given.
+fn unwanted() -> Vec<Value> {
+    vec![Value::Number(1)]
 }
 
 fn texts(values: &[&str]) -> Vec<Value> {

@@ -19,11 +19,7 @@ use crate::harness::{PASSWORD, bearer};
 
 /// What an HTTP service behind `layer` answers to a request with these headers: its own
 /// answer is the roles of its caller.
-pub(super) async fn ask(
-    layer: &VerifyLayer,
-    path: &str,
-    headers: &[(&str, &str)],
-) -> Response<String> {
+pub async fn ask(layer: &VerifyLayer, path: &str, headers: &[(&str, &str)]) -> Response<String> {
     let service = service_fn(|request: Request<()>| async move {
         let claims = request.extensions().get::<Claims>();
         let roles = claims.map_or_else(|| "anonymous".to_owned(), |claims| claims.roles.join(" "));
@@ -39,7 +35,7 @@ pub(super) async fn ask(
     service.call(request).await.expect("answers")
 }
 
-pub(super) fn authorization(token: &str) -> String {
+pub fn authorization(token: &str) -> String {
     format!("Bearer {token}")
 }
 

@@ -103,11 +103,17 @@ impl Database {
             .sql(
                 "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
                  JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
-                 AND s.query !~ '^(SET |SELECT current_setting|WITH since AS|WITH old AS|LISTEN|NOTIFY)' \
-                 AND s.query !~ 'pg_stat_statements|pg_type|signing_keys AS published'",
+                 AND s.query !~ '^(SET |SELECT current_setting|WITH (since|old|seen) AS|LISTEN|NOTIFY)' \
+                 AND s.query !~ 'session_stats AS kept|pg_stat_statements|pg_type|signing_keys AS published'",
             )
             .await;
         rows[0].get(0)
+    }
+
+    /// Waits until sessions were counted, as they are when a server starts.
+    pub async fn until_counted(&self) {
+        let counted = "SELECT count(*) FROM session_stats WHERE computed_at IS NOT NULL";
+        self.wait_for(counted, 1).await;
     }
 
     /// Waits until a condition, an SQL expression, is true.

@@ -47,7 +47,7 @@ impl Replica {
 
     /// One more connection.
     pub async fn connect(&self) -> Channel {
-        connect(&self.address).await
+        connect(endpoint(&self.address)).await
     }
 
     /// Tells the server to stop, as SIGTERM does.
@@ -75,8 +75,11 @@ impl Replica {
     }
 }
 
-pub(super) async fn connect(address: &str) -> Channel {
+pub(super) fn endpoint(address: &str) -> Endpoint {
     let endpoint = Endpoint::from_shared(format!("http://{address}"));
-    let endpoint = endpoint.expect("an address makes a URL");
+    endpoint.expect("an address makes a URL")
+}
+
+pub(super) async fn connect(endpoint: Endpoint) -> Channel {
     endpoint.connect().await.expect("the listener is bound")
 }

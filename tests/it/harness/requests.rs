@@ -137,6 +137,16 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
             except_session_ids: Vec::new(),
         }
         .encode_to_vec(),
+        "SessionAdmin/RevokeSessions" => v1::RevokeSessionsRequest {
+            filter: Some(v1::SessionFilter {
+                user: Some(v1::session_filter::User::UserId(user_id)),
+                ..v1::SessionFilter::default()
+            }),
+            ..v1::RevokeSessionsRequest::default()
+        }
+        .encode_to_vec(),
+        // Fulfilled once sessions were counted.
+        "SessionAdmin/GetSessionStats" => v1::GetSessionStatsRequest {}.encode_to_vec(),
         "UserAdmin/CreateUser" => create_user().encode_to_vec(),
         "UserAdmin/GetUser" => v1::GetUserRequest {
             user: Some(v1::get_user_request::User::UserId(user_id)),

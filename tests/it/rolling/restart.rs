@@ -87,7 +87,9 @@ where
 /// in gRPC; tonic calls it CANCELLED, INTERNAL or UNKNOWN where a connection goes away as a
 /// call is about to be sent on it.
 fn is_unavailable(status: &Status) -> bool {
-    let unanswered = status.source().is_some_and(|e| e.is::<transport::Error>());
+    let unanswered = status
+        .source()
+        .is_some_and(<dyn Error>::is::<transport::Error>);
     unanswered || status.code() == Code::Unavailable
 }
 
