@@ -48,6 +48,7 @@ async fn subject(it: &Harness, login: &str, roles: &[&str], service: &SignedIn) 
         SignedIn::new(reply.expect("signs in").into_inner())
     };
     Subject {
+        reset_token: String::new(),
         login: login.to_owned(),
         laptop: sign_in(v1::TokenMode::Pair).await,
         phone: sign_in(v1::TokenMode::Pair).await,
