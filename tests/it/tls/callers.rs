@@ -49,7 +49,6 @@ async fn subject(it: &Harness, login: &str, roles: &[&str], service: &SignedIn) 
     };
     let laptop = sign_in(v1::TokenMode::Pair).await;
     Subject {
-        reset_token: String::new(),
         login: login.to_owned(),
         reset_token: it.reset_token(&laptop.user_id).await,
         laptop,
