@@ -67,7 +67,7 @@ pub enum Opening {
     /// It is open.
     Opened {
         /// The session.
-        session: Entitled,
+        session: Box<Entitled>,
         /// Those that it took the place of.
         ended: Vec<SeenSession>,
     },
@@ -250,6 +250,6 @@ async fn open_after(
         .map(|session| SeenSession { session, now });
     Ok(Opening::Opened {
         ended: ended.collect(),
-        session: Entitled { session, roles },
+        session: Box::new(Entitled { session, roles }),
     })
 }
