@@ -47,9 +47,11 @@ async fn subject(it: &Harness, login: &str, roles: &[&str], service: &SignedIn) 
         let reply = it.auth().authenticate(service.request(request)).await;
         SignedIn::new(reply.expect("signs in").into_inner())
     };
+    let laptop = sign_in(v1::TokenMode::Pair).await;
     Subject {
         login: login.to_owned(),
-        laptop: sign_in(v1::TokenMode::Pair).await,
+        reset_token: it.reset_token(&laptop.user_id).await,
+        laptop,
         phone: sign_in(v1::TokenMode::Pair).await,
         watch: Some(sign_in(v1::TokenMode::Single).await),
     }
