@@ -23,6 +23,7 @@ use rollcall::{
     dev::postgres::{self, Cluster, Settings},
     identity::{MasterKey, NewUser, SignIn},
     model::{
+        audit::Act,
         login::Login,
         password::Password,
         role::Roles,
@@ -126,6 +127,8 @@ async fn sign_in_all(url: &str) -> Vec<BenchDevice> {
         &key,
         "--listen",
         "127.0.0.1:0",
+        "--sign-ins-per-login",
+        "0",
         "--refresh-min-interval",
         "0s",
         "--issuer",
@@ -151,7 +154,8 @@ async fn sign_in_all(url: &str) -> Vec<BenchDevice> {
     let login = identity.create_user(user).await.expect("a user").login;
     let mut devices = Vec::new();
     for _ in 0..DEVICES {
-        let granted = identity.sign_in(sign_in(&login)).await.expect("signs in");
+        let signed_in = identity.sign_in(Act::of_rollcall(), sign_in(&login)).await;
+        let granted = signed_in.expect("signs in").granted;
         let channel = Endpoint::from_shared(endpoint.clone())
             .expect("a URL")
             .connect_lazy();

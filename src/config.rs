@@ -11,6 +11,7 @@ mod refreshing;
 mod remote;
 mod retention;
 mod sessions;
+mod sign_ins;
 mod silent;
 mod tls;
 mod users;
@@ -35,6 +36,7 @@ pub use sessions::{
     Generations, GetSession, ListSessions, MySessions, RevokeAllSessions, RevokeSessions,
     RevokeUserSessions, SessionFilter, Sessions,
 };
+pub use sign_ins::{SignInOptions, WhenSessionsFull};
 pub use tls::{TlsClientAuth, TlsFiles, TlsOptions};
 pub use users::{
     AddLogin, CreateFirstUser, CreateUser, ExportUsers, ImportUsers, ListUsers, LoginKind, OneUser,
@@ -185,6 +187,10 @@ pub struct Serve {
     #[command(flatten)]
     pub identity: IdentityOptions,
 
+    /// Sign-ins.
+    #[command(flatten)]
+    pub sign_ins: SignInOptions,
+
     /// Passwords.
     #[command(flatten)]
     pub password: PasswordOptions,
@@ -228,6 +234,7 @@ impl Serve {
                 .access_tokens
                 .policy(*identity.session_idle_lifetime),
             password_policy: self.password.password_min_characters,
+            sign_ins: self.sign_ins.settings(),
         }
     }
 }

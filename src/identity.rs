@@ -2,6 +2,7 @@
 //! order of the steps; the SQL is in `store`, the wire in `grpc`.
 
 mod access_token;
+mod attempts;
 mod audit;
 mod caller;
 mod error;
@@ -17,6 +18,7 @@ mod measures;
 pub mod password;
 mod password_resets;
 mod purge;
+mod rate_limits;
 mod refresh;
 mod renew;
 mod revocations;
@@ -27,7 +29,7 @@ mod signing_keys;
 mod sweep;
 mod users;
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 pub use access_token::AccessToken;
 pub use audit::{EventBatch, EventWatch};
@@ -38,10 +40,11 @@ pub use introspect::Active;
 pub use known::AuthCaller;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use master_keys::{MasterKeys, MasterKeysError};
+pub use rate_limits::RateLimit;
 pub use refresh::Refresh;
 pub use renew::Renew;
 pub use revocations::{Message, Subscription};
-pub use sign_in::SignIn;
+pub use sign_in::{SignIn, SignedIn};
 pub use signing_keys::{Resealed, SigningKeys};
 pub use sweep::{Effect, Progress, Sweep, SweepOrder};
 pub use users::{NewUser, create_first_operator};
@@ -57,6 +60,7 @@ use crate::{
         refresh_token::RefreshTokenText,
         role::Roles,
         session::{Session, Superseded},
+        session_limits::SessionLimits,
         signing_key::{Policy, SigningKey},
     },
     store::Pool,
@@ -64,6 +68,7 @@ use crate::{
 use audit::EventWatches;
 use master_keys::PageKeys;
 use password::PasswordHasher;
+use rate_limits::RateLimits;
 use revocations::Feed;
 
 /// What the flows are to hold to.
@@ -106,6 +111,21 @@ pub struct Settings {
     pub signing_keys: Policy,
     /// Which passwords can be set.
     pub password_policy: PasswordPolicy,
+    /// What sign-ins are to hold to.
+    pub sign_ins: SignInSettings,
+}
+
+/// What sign-ins are to hold to.
+#[derive(Clone, Copy, Debug)]
+pub struct SignInSettings {
+    /// How many passwords of a user are checked in a row before one is right.
+    pub max_failed_attempts: u32,
+    /// How many sign-ins a minute this replica takes from one address; `None` for any number.
+    pub per_address: Option<NonZeroU32>,
+    /// How many sign-ins a minute this replica takes for one login; `None` for any number.
+    pub per_login: Option<NonZeroU32>,
+    /// How many sessions a user may have.
+    pub sessions: SessionLimits,
 }
 
 /// The identity service behind its protocol. Cheap to clone.
@@ -123,6 +143,7 @@ struct Parts {
     feed: Feed,
     event_watches: EventWatches,
     metrics: Metrics,
+    rate_limits: RateLimits,
 }
 
 /// A session and the tokens of its present generation.
@@ -159,6 +180,7 @@ impl Identity {
             page_keys: master_keys.page_keys(),
             feed: Feed::new(&settings),
             event_watches: EventWatches::new(),
+            rate_limits: RateLimits::new(&settings.sign_ins),
             settings,
             pool,
             hasher: hasher.measured(metrics.hashing().clone()),

@@ -4,9 +4,13 @@
 
 pub mod access_token;
 #[cfg(feature = "server")]
+pub mod attempts;
+#[cfg(feature = "server")]
 pub mod audit;
 #[cfg(feature = "server")]
 pub mod binding;
+#[cfg(feature = "server")]
+pub mod forwarded;
 pub mod ids;
 pub mod jwk;
 #[cfg(feature = "server")]
@@ -27,6 +31,8 @@ pub mod role;
 pub mod san;
 #[cfg(feature = "server")]
 pub mod session;
+#[cfg(feature = "server")]
+pub mod session_limits;
 #[cfg(feature = "server")]
 pub mod signing_key;
 pub mod token_mode;

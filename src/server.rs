@@ -11,7 +11,7 @@ mod startup;
 mod tls;
 mod well_known;
 
-use std::{future::Future, io, net::SocketAddr};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use tonic::transport::server::Router;
 
@@ -219,6 +219,7 @@ impl Server {
     fn router(&self, health: &Health) -> Result<Router<CallStack>, Error> {
         let listen = &self.config.listen;
         let call = CallLayer::new(
+            Arc::new(listen.trusted_proxies.clone()),
             health.readiness(),
             *listen.request_timeout,
             self.identity.metrics().calls().clone(),

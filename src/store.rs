@@ -20,6 +20,7 @@ pub mod revocations;
 mod schema;
 pub mod session_stats;
 pub mod sessions;
+pub mod sign_ins;
 pub mod sign_out;
 pub mod signing_keys;
 mod statement;

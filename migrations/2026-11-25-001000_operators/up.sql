@@ -13,14 +13,16 @@ CREATE INDEX audit_events_kind ON audit_events (kind, id);
 CREATE INDEX audit_events_session ON audit_events (session_id, id) WHERE session_id IS NOT NULL;
 CREATE INDEX audit_events_actor ON audit_events (actor_id, id) WHERE actor_id IS NOT NULL;
 
--- How a user's sign-ins go: one row per user, changed in place.
+-- How a user's sign-ins go: one row per user, changed in place. Whoever has none, since
+-- nobody has the login, is counted in one of 256 rows of no user, so that it takes as long.
 CREATE TABLE user_sign_ins (
     user_id   uuid        PRIMARY KEY,
     -- Passwords whose check has begun since the last right one. Counted before the check,
-    -- so that no number of replicas checks more than the limit.
+    -- so that no number of replicas checks more than the limit. 100 where no more are checked.
     attempts  integer     NOT NULL,
     -- Those that were found wrong.
     failures  integer     NOT NULL,
+    -- When the last was found wrong or, where they bring a delay, when a check began.
     failed_at timestamptz,
     -- How many sessions were opened: tells a sign-in whether another came in between.
     opened    bigint      NOT NULL

@@ -63,6 +63,7 @@ impl Serve {
         self.validate_tls()?;
         self.validate_callers()?;
         self.validate_lifetimes()?;
+        self.sign_ins.validate()?;
         self.password.hashing().validate()?;
         let retention = *self.retention.audit_retention;
         require(
@@ -271,7 +272,7 @@ fn require_time(option: &'static str, time: humantime::Duration) -> Result<(), E
     require(limit.contains(&*time), option, "10ms to 1day")
 }
 
-fn require(holds: bool, option: &'static str, limit: &'static str) -> Result<(), Error> {
+pub(super) fn require(holds: bool, option: &'static str, limit: &'static str) -> Result<(), Error> {
     if holds {
         Ok(())
     } else {

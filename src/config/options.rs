@@ -8,7 +8,7 @@ use humantime::Duration;
 use super::{AccessTokenOptions, ListenAddress, RefreshOptions, silent::silent};
 use crate::{
     identity::password::HashingOptions,
-    model::password::PasswordPolicy,
+    model::{forwarded::TrustedProxies, password::PasswordPolicy},
     store::{DatabaseUrl, PoolOptions},
 };
 
@@ -78,6 +78,17 @@ pub struct ListenOptions {
         value_name = "ADDRESS"
     )]
     pub address: ListenAddress,
+
+    /// The networks whose word about a caller's address is taken, separated by commas: of
+    /// proxies and of the services in between. Empty for none; unix sockets are always
+    /// trusted.
+    #[arg(
+        long,
+        env = "ROLLCALL_TRUSTED_PROXIES",
+        default_value = "127.0.0.0/8,::1/128",
+        value_name = "CIDR"
+    )]
+    pub trusted_proxies: TrustedProxies,
 
     /// How long a call may take; a shorter grpc-timeout of the caller counts.
     #[arg(

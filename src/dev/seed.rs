@@ -183,7 +183,8 @@ async fn sign_in(
         binding: None,
         caller: AuthCaller::Known,
     };
-    identity.sign_in(request).await
+    let act = Act::of_rollcall().from_device(request.device.origin.ip_address);
+    Ok(identity.sign_in(act, request).await?.granted)
 }
 
 impl Gadget {

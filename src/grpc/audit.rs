@@ -116,6 +116,9 @@ impl AuditService {
 }
 
 fn parse_filter(fields: &mut Fields, wanted: v1::EventFilter) -> Filter {
+    let v1::EventFilter {
+        create_time, kinds, ..
+    } = wanted;
     let user_id = |fields: &mut Fields, field, text: &str| {
         (!text.is_empty())
             .then(|| fields.user_id(field, text))
@@ -128,8 +131,8 @@ fn parse_filter(fields: &mut Fields, wanted: v1::EventFilter) -> Filter {
         user_id: user_id(fields, "filter.user_id", &wanted.user_id),
         session_id,
         actor_user_id: user_id(fields, "filter.actor_user_id", &wanted.actor_user_id),
-        kinds: parse_kinds(fields, &wanted.kinds),
-        created: fields.time_range("filter.create_time", wanted.create_time),
+        kinds: parse_kinds(fields, &kinds),
+        created: fields.time_range("filter.create_time", create_time),
     }
 }
 

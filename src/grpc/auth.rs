@@ -8,7 +8,8 @@ use super::{
     convert,
     new_user::NewUserFields,
     page::List,
-    parse::{Fields, peer},
+    parse::Fields,
+    source::Source,
 };
 use crate::{
     identity::{Identity, Refresh, Renew, SignIn},
@@ -39,6 +40,8 @@ impl Auth for AuthService {
     ) -> Result<Response<v1::RegisterResponse>, Status> {
         let act = act(&request);
         self.identity.may_register()?;
+        self.identity
+            .limit_address(Source::of(&request).address())?;
         let request = request.into_inner();
         let new = NewUserFields {
             login: request.login,
@@ -57,14 +60,15 @@ impl Auth for AuthService {
         &self,
         request: Request<v1::AuthenticateRequest>,
     ) -> Result<Response<v1::AuthenticateResponse>, Status> {
-        let (caller, peer) = (auth_caller(&request), peer(&request));
+        let (caller, source) = (auth_caller(&request), Source::of(&request));
+        let act = act(&request);
         let request = request.into_inner();
         let mut fields = Fields::default();
         let login = fields.lookup_login("login", &request.login);
         let password = fields.password("password", &request.password);
         let token_mode = fields.token_mode("token_mode", request.token_mode);
-        let binding = fields.binding(request.binding, request.device.as_ref(), peer);
-        let device = fields.device(request.device, peer);
+        let binding = fields.binding(request.binding, request.device.as_ref(), source);
+        let device = fields.device(request.device, source);
         let sign_in = fields.finish(|| {
             Some(SignIn {
                 login: login?,
@@ -75,10 +79,11 @@ impl Auth for AuthService {
                 caller,
             })
         })?;
-        let granted = self.identity.sign_in(sign_in).await?;
-        let grant = convert::grant(granted);
+        let act = act.from_device(sign_in.device.origin.ip_address);
+        let signed_in = self.identity.sign_in(act, sign_in).await?;
+        let grant = convert::grant(signed_in.granted);
         Ok(Response::new(v1::AuthenticateResponse {
-            ended_sessions: Vec::new(),
+            ended_sessions: signed_in.ended.into_iter().map(convert::session).collect(),
             tokens: Some(grant.tokens),
             session: Some(grant.session),
             user_id: grant.user_id,
@@ -91,16 +96,14 @@ impl Auth for AuthService {
         request: Request<v1::RefreshRequest>,
     ) -> Result<Response<v1::RefreshResponse>, Status> {
         let act = act(&request);
-        let (caller, peer) = (auth_caller(&request), peer(&request));
+        let (caller, source) = (auth_caller(&request), Source::of(&request));
         let request = request.into_inner();
         let mut fields = Fields::default();
         let refresh_token = fields.refresh_token(request.refresh_token);
         let request_id = fields.request_id(request.request_id);
         let origin = Origin {
             user_agent: fields.user_agent("user_agent", &request.user_agent),
-            ip_address: fields
-                .ip_address("ip_address", &request.ip_address)
-                .or(peer),
+            ip_address: source.device(fields.ip_address("ip_address", &request.ip_address)),
         };
         let act = act.from_device(origin.ip_address);
         let refresh = fields.finish(|| {
@@ -126,13 +129,14 @@ impl Auth for AuthService {
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
         let act = act(&request);
+        let source = Source::of(&request);
         let request = request.into_inner();
         let mut fields = Fields::default();
         let access_token = fields.access_token("access_token", request.access_token);
-        // The peer is the service in between, and says nothing of the client.
+        let told = fields.ip_address("ip_address", &request.ip_address);
         let origin = Origin {
             user_agent: fields.user_agent("user_agent", &request.user_agent),
-            ip_address: fields.ip_address("ip_address", &request.ip_address),
+            ip_address: source.device_of_service(told),
         };
         let act = act.from_device(origin.ip_address);
         let renew = fields.finish(|| {
@@ -239,6 +243,7 @@ impl Auth for AuthService {
         request: Request<v1::ResetPasswordRequest>,
     ) -> Result<Response<v1::ResetPasswordResponse>, Status> {
         let act = act(&request);
+        self.identity.limit_address(act.ip_address)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
         let token = fields.password_reset_token("reset_token", request.reset_token);

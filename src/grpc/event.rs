@@ -15,7 +15,7 @@ use crate::{
 const PREFIX: &str = "EVENT_KIND_";
 
 pub(super) fn event(event: Event) -> v1::Event {
-    let user_id = event.user_id.map(text).unwrap_or_default();
+    let user_id = event.user_id.map(|id| id.to_string()).unwrap_or_default();
     let ip_address = event.act.ip_address;
     let detail = event.detail;
     v1::Event {
@@ -24,7 +24,10 @@ pub(super) fn event(event: Event) -> v1::Event {
         kind: event.kind.map(kind).unwrap_or_default().into(),
         detail: detail.map(|it| self::detail(it, &user_id)),
         user_id,
-        session_id: event.session_id.map(text).unwrap_or_default(),
+        session_id: event
+            .session_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         actor: actor(&event.act),
         request_id: event.act.request_id,
         ip_address: address(ip_address),
@@ -49,8 +52,8 @@ fn actor(act: &Act) -> Option<v1::Actor> {
             user_id,
             session_id,
         } => v1::Actor {
-            user_id: text(user_id),
-            session_id: text(session_id),
+            user_id: user_id.to_string(),
+            session_id: session_id.to_string(),
         },
     };
     Some(actor)
@@ -155,10 +158,6 @@ fn user_login(login: UserLogin) -> v1::UserLogin {
 
 fn address(address: Option<IpAddr>) -> String {
     address.map(|ip| ip.to_string()).unwrap_or_default()
-}
-
-fn text(id: impl ToString) -> String {
-    id.to_string()
 }
 
 #[cfg(test)]

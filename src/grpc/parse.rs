@@ -8,11 +8,11 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 use time::OffsetDateTime;
-use tonic::{Request, Status};
+use tonic::Status;
 use tonic_types::FieldViolation;
 use uuid::Uuid;
 
-use super::status::invalid_argument;
+use super::{source::Source, status::invalid_argument};
 use crate::{
     model::{
         ids::{SessionId, UserId},
@@ -233,11 +233,7 @@ impl Fields {
     }
 
     /// A device and from where it signs in.
-    pub(super) fn device(
-        &mut self,
-        device: Option<v1::Device>,
-        peer: Option<IpAddr>,
-    ) -> Option<Device> {
+    pub(super) fn device(&mut self, device: Option<v1::Device>, source: Source) -> Option<Device> {
         let Some(device) = device else {
             self.reject("device", "is required");
             return None;
@@ -248,9 +244,7 @@ impl Fields {
             client_id: self.client_id("device.client_id", device.client_id),
             origin: Origin {
                 user_agent: self.user_agent("device.user_agent", &device.user_agent),
-                ip_address: self
-                    .ip_address("device.ip_address", &device.ip_address)
-                    .or(peer),
+                ip_address: source.device(self.ip_address("device.ip_address", &device.ip_address)),
             },
         })
     }
@@ -381,9 +375,4 @@ fn canonical(prefix: IpNet) -> IpNet {
         .zip(length)
         .and_then(|(four, length)| Ipv4Net::new(four, length).ok());
     four.map_or(prefix, IpNet::V4)
-}
-
-/// The address of the peer; `None` behind a unix socket.
-pub(super) fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
-    request.remote_addr().map(|peer| peer.ip().to_canonical())
 }

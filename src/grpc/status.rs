@@ -96,6 +96,22 @@ impl From<Error> for Status {
                 Reason::InvalidCredentials,
                 "invalid credentials",
             ),
+            Error::RateLimited { limit, retry_after } => {
+                let shape = shape(
+                    Code::ResourceExhausted,
+                    Reason::RateLimited,
+                    "too many attempts: wait before the next one",
+                );
+                return limited(shape.retry_after(*retry_after), limit.as_str());
+            }
+            Error::SessionLimitReached(limit) => {
+                let shape = shape(
+                    Code::FailedPrecondition,
+                    Reason::SessionLimitReached,
+                    "the user has as many sessions as are allowed",
+                );
+                return limited(shape, limit.as_str());
+            }
             Error::AccessTokenInvalid => shape(
                 Code::Unauthenticated,
                 Reason::AccessTokenInvalid,
@@ -276,6 +292,11 @@ fn session_ended(reason: Option<EndReason>) -> Status {
     );
     let reason = reason.map_or("EXPIRED", EndReason::as_str);
     let metadata = HashMap::from([("end_reason".to_owned(), reason.to_owned())]);
+    Status::with_error_details(shape.code, shape.message, details(shape, metadata))
+}
+
+fn limited(shape: Shape, limit: &str) -> Status {
+    let metadata = HashMap::from([("limit".to_owned(), limit.to_owned())]);
     Status::with_error_details(shape.code, shape.message, details(shape, metadata))
 }
 

@@ -164,9 +164,20 @@ impl UserAdmin for UserAdminService {
 
     async fn unlock_user(
         &self,
-        _: Request<v1::UnlockUserRequest>,
+        request: Request<v1::UnlockUserRequest>,
     ) -> Result<Response<v1::UnlockUserResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let act = act(&request);
+        let (metadata, _, request) = request.into_parts();
+        let token = bearer(&metadata)?;
+        let mut fields = Fields::default();
+        let user_id = fields.user_id("user_id", &request.user_id);
+        let user_id = fields.finish(|| user_id)?;
+        let caller = self.identity.admin(token).await?;
+        let act = act.by(caller.actor());
+        let user = self.identity.unlock_user(&act, user_id).await?;
+        Ok(Response::new(v1::UnlockUserResponse {
+            user: Some(convert::whole_user(user)),
+        }))
     }
 
     async fn add_login(

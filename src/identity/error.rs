@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::password::HashError;
+use super::{RateLimit, password::HashError};
 use crate::{
-    model::{password::Weakness, session::EndReason},
+    model::{password::Weakness, session::EndReason, session_limits::SessionLimit},
     store,
 };
 
@@ -12,9 +12,20 @@ use crate::{
 /// wire.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such user, a wrong password, or a disabled user.
+    /// No such user, a wrong password, or a disabled or locked user.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// Too many attempts in a short time.
+    #[error("too many attempts ({})", .limit.as_str())]
+    RateLimited {
+        /// Of what.
+        limit: RateLimit,
+        /// How long it is until the next one is taken.
+        retry_after: Duration,
+    },
+    /// The password is right, but the user has as many sessions as are allowed.
+    #[error("the user has as many sessions as are allowed ({})", .0.as_str())]
+    SessionLimitReached(SessionLimit),
     /// Not an access token of this deployment.
     #[error("invalid access token")]
     AccessTokenInvalid,

@@ -71,7 +71,7 @@ impl Identity {
                         return self.grant(standing.session, roles, next).map(Some);
                     }
                     Bound::Noted(incident) => {
-                        self.record(incident).await?;
+                        self.record(*incident).await?;
                         self.count(RefreshVerdict::Repeated);
                         return self.grant(standing.session, roles, next).map(Some);
                     }

@@ -24,7 +24,7 @@ pub(super) enum Bound {
     /// It keeps the binding.
     Kept,
     /// It breaks the binding, which is to be told and nothing else.
-    Noted(Incident),
+    Noted(Box<Incident>),
     /// It breaks the binding, but the row has moved on since it was judged.
     MovedOn,
 }
@@ -74,7 +74,7 @@ impl Identity {
         });
         let incident = incident(act, EventKind::SessionBindingBroken, rotation, detail);
         match binding.reaction {
-            Reaction::Note => Ok(Bound::Noted(incident)),
+            Reaction::Note => Ok(Bound::Noted(Box::new(incident))),
             Reaction::Refuse => {
                 self.record(incident).await?;
                 Err(Error::SessionBindingBroken)
@@ -126,7 +126,8 @@ impl Identity {
     }
 }
 
-async fn to_the_end<T: Send + 'static>(
+/// Does work in a task of its own, which a caller who hangs up does not cancel.
+pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     let task = tokio::spawn(work.in_current_span());

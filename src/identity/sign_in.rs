@@ -5,12 +5,14 @@ use tracing::Instrument;
 use super::{
     AuthCaller, Error, Granted, Identity,
     access_token::{AccessToken, claims},
-    password::{Admission, HashError},
+    attempts::Checked,
+    incident::to_the_end,
     tell_log,
 };
 use crate::{
     error_chain,
     model::{
+        audit::Act,
         binding::Binding,
         ids::SessionId,
         login::Login,
@@ -21,7 +23,8 @@ use crate::{
         token_mode::TokenMode,
     },
     store::{
-        sessions::{self, Entitled, NewSession},
+        sessions::{self, NewSession, Opening, SeenSession},
+        sign_ins::{self, Attempt},
         users::{self, Credentials},
     },
 };
@@ -49,6 +52,15 @@ pub struct SignIn {
     pub caller: AuthCaller,
 }
 
+/// A session that was opened.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The session and its first tokens.
+    pub granted: Granted,
+    /// The sessions that it took the place of.
+    pub ended: Vec<SeenSession>,
+}
+
 impl Identity {
     /// Checks a password and opens a session. Whatever is wrong, the answer is one and
     /// costs one hash with the live parameters.
@@ -56,103 +68,96 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::InvalidCredentials`], [`Error::CallerNotAllowed`] instead to a caller who is
-    /// not known, or when the password cannot be hashed or the database cannot be asked.
-    pub async fn sign_in(&self, request: SignIn) -> Result<Granted, Error> {
-        self.count_sign_in(self.sign_in_uncounted(request).await)
+    /// not known, [`Error::RateLimited`], [`Error::SessionLimitReached`], or when the password
+    /// cannot be hashed or the database cannot be asked.
+    pub async fn sign_in(&self, act: Act, request: SignIn) -> Result<SignedIn, Error> {
+        self.count_sign_in(self.sign_in_uncounted(act, request).await)
     }
 
-    async fn sign_in_uncounted(&self, request: SignIn) -> Result<Granted, Error> {
+    async fn sign_in_uncounted(&self, act: Act, request: SignIn) -> Result<SignedIn, Error> {
+        self.limit_address(act.ip_address)?;
+        self.limit_login(&request.login)?;
         // Before anything is written, so that no session is opened without its token.
         self.0.signing_keys.ring()?;
+        let identity = self.clone();
+        // Who hangs up before the verdict would else leave a check that is counted and never
+        // found right, or wrong.
+        to_the_end(async move { identity.check_and_open(&act, request).await }).await
+    }
+
+    async fn check_and_open(&self, act: &Act, request: SignIn) -> Result<SignedIn, Error> {
         for _ in 0..ATTEMPTS {
             // Before anything is asked, so that a flood of passwords stays out of the pool.
             let admission = self.0.hasher.admit()?;
-            let found = self.find_credentials(&request.login).await?;
-            let found = found.filter(|found| request.caller.may_act_for(&found.roles));
-            let checked = self.check(admission, &request.password, found).await;
-            let (credentials, outdated) = checked.map_err(|error| request.caller.tell(error))?;
-            let new = self.new_session(&credentials, &request)?;
+            let attempt = self.begin(&request.login, request.caller).await?;
+            let client_id = &request.device.client_id;
+            let checked = self
+                .check(act, client_id, admission, &request.password, attempt)
+                .await
+                .map_err(|error| request.caller.tell(error))?;
+            let new = self.new_session(&checked, &request)?;
             tell_log(new.user_id, new.id);
-            let Some(opened) = self.open(&new).await? else {
+            let (opened, ended) = match self.open(act, &new).await? {
+                Opening::Opened { session, ended } => (session, ended),
+                Opening::Full(limit) => return Err(Error::SessionLimitReached(limit)),
                 // The hash was replaced meanwhile: by another password, or by an upgrade.
-                continue;
+                Opening::Late | Opening::Void => continue,
             };
-            if new.device.device_id.is_some() {
-                // The earlier session of the device may have ended.
-                self.0.feed.wake();
+            for reason in ended
+                .iter()
+                .filter_map(|seen| Some(seen.session.ended?.reason))
+            {
+                self.ended(reason, 1);
             }
-            tracing::info!(user_id = %new.user_id, session_id = %new.id, "signed in");
+            tracing::info!(
+                user_id = %new.user_id, session_id = %new.id, ended = ended.len(), "signed in"
+            );
             let granted = self.grant(opened.session, opened.roles, new.commitment)?;
-            if outdated {
-                self.upgrade(request.password, credentials);
+            if checked.outdated {
+                self.upgrade(request.password, checked.credentials);
             }
-            return Ok(granted);
+            return Ok(SignedIn { granted, ended });
         }
         Err(request.caller.tell(Error::InvalidCredentials))
     }
 
-    fn new_session(
-        &self,
-        credentials: &Credentials,
-        request: &SignIn,
-    ) -> Result<NewSession, Error> {
+    fn new_session(&self, checked: &Checked, request: &SignIn) -> Result<NewSession, Error> {
+        let settings = &self.0.settings;
         Ok(NewSession {
             id: SessionId::generate(),
-            user_id: credentials.user_id,
-            password_hash: credentials.password_hash.clone(),
+            user_id: checked.credentials.user_id,
+            password_hash: checked.credentials.password_hash.clone(),
+            opened: checked.opened,
             device: request.device.clone(),
             commitment: Commitment::random()?,
-            idle: self.0.settings.session_idle_lifetime,
-            absolute: self.0.settings.session_absolute_lifetime,
+            idle: settings.session_idle_lifetime,
+            absolute: settings.session_absolute_lifetime,
+            limits: settings.sign_ins.sessions,
             token_mode: request.token_mode,
             binding: request.binding,
         })
     }
 
-    async fn find_credentials(&self, login: &str) -> Result<Option<Credentials>, Error> {
-        let Some(key) = Login::key_for_lookup(login) else {
-            return Ok(None);
-        };
-        let find = async |conn: &mut _| users::find_credentials(conn, &key).await;
-        Ok(self.0.pool.run(find).await?)
+    async fn begin(&self, login: &str, caller: AuthCaller) -> Result<Attempt, Error> {
+        // Nobody has the empty login: what cannot be one takes the same steps.
+        let key = Login::key_for_lookup(login).unwrap_or_default();
+        let max_attempts = self.0.settings.sign_ins.max_failed_attempts;
+        let services_only = caller == AuthCaller::Unknown;
+        let begin =
+            async |conn: &mut _| sign_ins::begin(conn, &key, services_only, max_attempts).await;
+        Ok(self.0.pool.run(begin).await?)
     }
 
-    /// The credentials when the password is theirs, and whether the hash is outdated.
-    pub(super) async fn check(
-        &self,
-        admission: Admission,
-        password: &Password,
-        credentials: Option<Credentials>,
-    ) -> Result<(Credentials, bool), Error> {
-        let hasher = &self.0.hasher;
-        let can_match = |found: &Credentials| !found.disabled && !found.password_hash.is_none();
-        let Some(credentials) = credentials.filter(can_match) else {
-            hasher.verify_nobody(admission, password).await?;
-            return Err(Error::InvalidCredentials);
-        };
-        let stored = &credentials.password_hash;
-        match hasher.verify(admission, password, stored).await {
-            Ok(verdict) if verdict.matches => Ok((credentials, verdict.outdated)),
-            Ok(_) => Err(Error::InvalidCredentials),
-            Err(HashError::Unusable(reason)) => {
-                // The caller must not learn that there is such a user.
-                let user_id = credentials.user_id;
-                tracing::error!(%user_id, %reason, "stored password hash refused");
-                hasher.verify_nobody(hasher.admit()?, password).await?;
-                Err(Error::InvalidCredentials)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn open(&self, new: &NewSession) -> Result<Option<Entitled>, Error> {
+    async fn open(&self, act: &Act, new: &NewSession) -> Result<Opening, Error> {
         let pool = &self.0.pool;
-        let open = async |conn: &mut _| sessions::open(conn, new).await;
+        let open = async |conn: &mut _| sessions::open(conn, act, new).await;
         match pool.run(open).await {
+            Ok(Opening::Late) => {}
+            // By a replica of the release before, which takes no turn.
             Err(error) if error.unique_violation() == Some(LIVE_DEVICE) => {}
             result => return Ok(result?),
         }
-        let open_in_turn = async |conn: &mut _| sessions::open_in_turn(conn, new).await;
+        let open_in_turn = async |conn: &mut _| sessions::open_in_turn(conn, act, new).await;
         Ok(pool.run(open_in_turn).await?)
     }
 

@@ -12,8 +12,8 @@ use crate::{
         user::User,
     },
     store::{
-        Page, Pool, sign_out,
-        users::{self, Change, Credentials, Filter},
+        Page, Pool, sign_ins, sign_out,
+        users::{self, Change, Filter},
     },
 };
 
@@ -159,8 +159,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidCredentials`] when `current` is wrong, [`Error::WeakPassword`], or
-    /// when a password cannot be hashed or the database cannot be asked.
+    /// [`Error::InvalidCredentials`] when `current` is wrong, [`Error::RateLimited`],
+    /// [`Error::WeakPassword`], or when a password cannot be hashed or the database cannot be
+    /// asked.
     pub async fn change_password(
         &self,
         act: &Act,
@@ -169,20 +170,16 @@ impl Identity {
         new: &Password,
     ) -> Result<usize, Error> {
         let (id, kept) = (caller.user_id, caller.session_id);
-        let find = async |conn: &mut _| users::find_with_password(conn, id).await;
+        self.limit_login(&id.to_string())?;
+        let max_attempts = self.0.settings.sign_ins.max_failed_attempts;
+        let begin = async |conn: &mut _| sign_ins::begin_of_user(conn, id, max_attempts).await;
         for _ in 0..ATTEMPTS {
             let admission = self.0.hasher.admit()?;
-            let found = self.0.pool.run(find).await?;
-            let (user, password_hash) = found.ok_or(Error::InvalidCredentials)?;
-            let credentials = Credentials {
-                user_id: user.id,
-                password_hash,
-                disabled: user.disabled_at.is_some(),
-                roles: user.roles.clone(),
-            };
-            let (credentials, _) = self.check(admission, current, Some(credentials)).await?;
+            let attempt = self.0.pool.run(begin).await?;
+            let checked = self.check(act, "", admission, current, attempt).await?;
+            let user = self.get_user(id).await?;
             let replacement = self.hash_strong(new, &user).await?;
-            let verified = &credentials.password_hash;
+            let verified = &checked.credentials.password_hash;
             let change = async |conn: &mut _| {
                 sign_out::change_password(conn, act, id, verified, &replacement, kept).await
             };
@@ -194,6 +191,19 @@ impl Identity {
             }
         }
         Err(Error::InvalidCredentials)
+    }
+
+    /// Lets a user's passwords be checked again, and answers the user.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UserNotFound`], or when the database cannot be asked.
+    pub async fn unlock_user(&self, act: &Act, id: UserId) -> Result<User, Error> {
+        let unlock = async |conn: &mut _| sign_ins::unlock(conn, act, id).await;
+        if self.0.pool.run(unlock).await? {
+            tracing::info!(user_id = %id, "user unlocked");
+        }
+        self.get_user(id).await
     }
 
     /// Deletes a user, ends all sessions, and says how many.

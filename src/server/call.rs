@@ -19,7 +19,7 @@ use tracing::{Instrument, Span, field};
 
 use super::{MAX_MESSAGE, health::Readiness};
 use crate::{
-    grpc::{Deadline, request_id, status},
+    grpc::{Deadline, Proxies, request_id, status},
     metrics::CallMetrics,
     telemetry,
 };
@@ -34,14 +34,21 @@ const UNLIMITED: [&str; 1] = ["/rollcall.v1.UserAdmin/ImportUsers"];
 /// Wraps every service in a [`Call`].
 #[derive(Clone)]
 pub(super) struct CallLayer {
+    proxies: Proxies,
     readiness: Readiness,
     timeout: Duration,
     metrics: CallMetrics,
 }
 
 impl CallLayer {
-    pub(super) fn new(readiness: Readiness, timeout: Duration, metrics: CallMetrics) -> Self {
+    pub(super) fn new(
+        proxies: Proxies,
+        readiness: Readiness,
+        timeout: Duration,
+        metrics: CallMetrics,
+    ) -> Self {
         Self {
+            proxies,
             readiness,
             timeout,
             metrics,
@@ -81,7 +88,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        request.extensions_mut().insert(self.layer.proxies.clone());
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let method = request.uri().path().to_owned();
         let measured = self.layer.metrics.begin(&method);

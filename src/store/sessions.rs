@@ -14,7 +14,7 @@ pub(super) use filter::escape_like;
 pub use filter::{Filter, GenerationRange, Range};
 pub use incident::{Incident, Judged, record, revoke_judged};
 pub use list::list;
-pub use open::{NewSession, open, open_in_turn};
+pub use open::{NewSession, Opening, open, open_in_turn};
 pub use revoke::{revoke, revoke_of_user, revoke_user_sessions, revoke_user_sessions_except};
 pub(super) use rotate::interval;
 pub use rotate::{Rotation, rotate};

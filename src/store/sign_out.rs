@@ -44,7 +44,7 @@ pub async fn sign_out(
     .await
 }
 
-/// Sets a user's password and ends all sessions; `None` when there is no such user.
+/// Sets a user's password, lets it be checked, and ends all sessions; `None` when there is no such user.
 ///
 /// # Errors
 ///
@@ -59,6 +59,7 @@ pub async fn set_password(
         if !users::set_password(conn, act, id, password_hash, EventKind::PasswordSet).await? {
             return Ok(None);
         }
+        users::forget_failures(conn, id).await?;
         password_resets::void(conn, id).await?;
         end_all(conn, act, id, EndReason::PasswordChanged).await
     })
@@ -107,6 +108,7 @@ pub async fn change_password(
         if !users::change_password(conn, act, id, verified, password_hash).await? {
             return Ok(None);
         }
+        users::forget_failures(conn, id).await?;
         password_resets::void(conn, id).await?;
         let reason = EndReason::PasswordChanged;
         let ended = sessions::revoke_user_sessions_except(conn, act, id, &[kept], reason).await?;

@@ -75,6 +75,7 @@ const MATRIX: &[(&str, [&str; 7])] = &[
     ("UserAdmin/ImportUsers", ADMINS_ONLY),
     ("UserAdmin/ExportUsers", ADMINS_ONLY),
     ("UserAdmin/DeleteUser", ADMINS_ONLY),
+    ("UserAdmin/UnlockUser", ADMINS_ONLY),
     (
         "Verification/GetJwks",
         ["ok", "ok", "ok", "ok", "ok", "ok", "ok"],

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, fmt::Write, time::Duration};
 use rollcall::{
     grpc::status,
     identity::{
-        Error,
+        Error, RateLimit,
         password::{HashError, UnusableHash},
     },
-    model::{password::Weakness, session::EndReason},
+    model::{password::Weakness, session::EndReason, session_limits::SessionLimit},
     proto::v1::ErrorReason,
     store,
 };
@@ -39,6 +39,14 @@ macro_rules! rows {
 
 rows! {
     Error::InvalidCredentials => [Error::InvalidCredentials],
+    Error::RateLimited { .. } => [
+        rate_limited(RateLimit::Login),
+        rate_limited(RateLimit::Address),
+    ],
+    Error::SessionLimitReached(_) => [
+        Error::SessionLimitReached(SessionLimit::User),
+        Error::SessionLimitReached(SessionLimit::Client),
+    ],
     Error::AccessTokenInvalid => [Error::AccessTokenInvalid],
     Error::AccessTokenExpired => [Error::AccessTokenExpired],
     Error::RefreshTokenInvalid => [Error::RefreshTokenInvalid],
@@ -54,6 +62,7 @@ rows! {
         Error::SessionEnded(Some(EndReason::UserDisabled)),
         Error::SessionEnded(Some(EndReason::UserDeleted)),
         Error::SessionEnded(Some(EndReason::BindingBroken)),
+        Error::SessionEnded(Some(EndReason::Displaced)),
     ],
     Error::GenerationAhead => [Error::GenerationAhead],
     Error::RequestIdRepeated => [Error::RequestIdRepeated],
@@ -101,6 +110,13 @@ rows! {
     Error::Stopped => [Error::Stopped],
     Error::WrongMasterKey { .. } => [Error::WrongMasterKey { kid: CAUSE.to_owned() }],
     Error::Signing(_) => [Error::Signing(jsonwebtoken::errors::ErrorKind::InvalidToken.into())],
+}
+
+fn rate_limited(limit: RateLimit) -> Error {
+    Error::RateLimited {
+        limit,
+        retry_after: Duration::from_millis(700),
+    }
 }
 
 #[test]

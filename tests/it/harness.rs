@@ -326,8 +326,10 @@ pub fn config(url: &str, options: &[&str]) -> Serve {
         ("--issuer", "https://id.test"),
         ("--max-connections", "8"),
         ("--drain-pause", "0s"),
-        // Most tests refresh faster than any client does.
+        // Most tests refresh and sign in faster than any client does.
         ("--refresh-min-interval", "0s"),
+        ("--sign-ins-per-address", "0"),
+        ("--sign-ins-per-login", "0"),
     ];
     let mut arguments = vec!["rollcall", "serve"];
     for (option, value) in defaults {

@@ -40,6 +40,7 @@ mod rolling;
 mod secrets;
 mod session_admin;
 mod sessions;
+mod sign_ins;
 mod signing_keys;
 mod startup;
 mod statements;

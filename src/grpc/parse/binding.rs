@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Fields;
+use super::{super::source::Source, Fields};
 use crate::{
     model::{
         binding::{Binding, Reaction},
@@ -29,7 +29,7 @@ impl Fields {
         &mut self,
         binding: Option<v1::SessionBinding>,
         device: Option<&v1::Device>,
-        peer: Option<IpAddr>,
+        source: Source,
     ) -> Option<Binding> {
         let binding = binding?;
         let has_prefix = binding.ip_prefix_length != 0;
@@ -40,13 +40,13 @@ impl Fields {
             if binding.user_agent && device.user_agent.is_empty() {
                 self.reject("device.user_agent", "is required by the binding");
             }
-            if has_prefix && device.ip_address.is_empty() && peer.is_none() {
+            if has_prefix && device.ip_address.is_empty() && source.address().is_none() {
                 self.reject("device.ip_address", "is required by the binding");
             }
         }
         // What is no address has been named as such.
         let given = device.and_then(|device| device.ip_address.parse::<IpAddr>().ok());
-        let address = given.map(|address| address.to_canonical()).or(peer);
+        let address = source.device(given.map(|address| address.to_canonical()));
         let reaction = self.reaction("binding.reaction", binding.reaction);
         Some(Binding {
             user_agent: binding.user_agent,

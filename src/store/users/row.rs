@@ -32,7 +32,7 @@ pub(in crate::store) const COLUMNS: &str = concat!(
          THEN users.created_at ELSE l.created_at END) * 1000000)::bigint) \
        ORDER BY l.typed IS NOT NULL, l.created_at, l.login), '[]'::jsonb) \
      FROM user_logins AS l WHERE l.user_id = users.id), \
-     EXISTS (SELECT FROM user_sign_ins AS i WHERE i.user_id = users.id AND i.attempts >= 100)"
+     coalesce((SELECT i.attempts >= 100 FROM user_sign_ins AS i WHERE i.user_id = users.id), false)"
 );
 
 /// The columns of [`UserRow`] of a user whom the same statement inserts: it does not see the

@@ -13,6 +13,7 @@ use super::{
         Error,
         audit::{By, INSERT, USER_SNAPSHOT},
         schema::users,
+        sign_ins,
         statement::statement,
     },
     row::{COLUMNS, NEW_COLUMNS, UserRow, UserSql},
@@ -208,12 +209,14 @@ statement! {
     Delete(&DeleteBinds<'a>) -> SqlUuid = |it|
         "WITH freed AS (DELETE FROM user_logins WHERE user_id = ", [SqlUuid: it.id],
         "), voided AS (DELETE FROM password_reset_tokens WHERE user_id = ", [SqlUuid: it.id],
+        "), forgotten AS (", {sign_ins::FORGET}, [SqlUuid: it.id],
         "), deleted AS (DELETE FROM users WHERE id = ", [SqlUuid: it.id], " RETURNING ", {SNAPSHOT_COLUMNS},
         "), told AS (", {INSERT}, "SELECT id, NULL::uuid, 'USER_DELETED', jsonb_build_object('user', ",
         {USER_SNAPSHOT}, "), ", (it.by), " FROM deleted) SELECT id FROM deleted"
 }
 
-/// Deletes a user whose row is locked and frees the logins; `false` when there is no such user. The
+/// Deletes a user whose row is locked, what is known of the sign-ins, and frees the logins;
+/// `false` when there is no such user. The
 /// sessions stay, to be ended after.
 ///
 /// # Errors

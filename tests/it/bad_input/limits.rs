@@ -182,6 +182,7 @@ pub(super) const LIMITS: &[Limit] = &[
     ("UserAdmin/SetPassword", "user_id", ids),
     ("UserAdmin/SetPassword", "new_password", short_passwords),
     ("UserAdmin/DeleteUser", "user_id", ids),
+    ("UserAdmin/UnlockUser", "user_id", ids),
     ("UserAdmin/AddLogin", "user_id", ids),
     ("UserAdmin/AddLogin", "login", phones),
     ("UserAdmin/AddLogin", "kind", further_kinds),

@@ -79,17 +79,31 @@ impl Database {
 
     /// Everything that the service keeps, as one text.
     pub async fn contents(&self) -> String {
-        let tables = [
+        self.rows(&[
             "users",
             "user_logins",
+            "user_sign_ins",
             "sessions",
             "audit_events",
             "signing_keys",
             "superseded_tokens",
             "password_reset_tokens",
-        ];
-        let rows = tables.map(|table| format!("SELECT '{table}' || t::text AS r FROM {table} t"));
-        let rows = rows.join(" UNION ALL ");
+        ])
+        .await
+    }
+
+    /// The same without what is told of a sign-in that is refused.
+    pub async fn sessions_and_users(&self) -> String {
+        self.rows(&["users", "user_logins", "sessions"]).await
+    }
+
+    async fn rows(&self, tables: &[&str]) -> String {
+        let rows = |table: &&str| format!("SELECT '{table}' || t::text AS r FROM {table} t");
+        let rows = tables
+            .iter()
+            .map(rows)
+            .collect::<Vec<_>>()
+            .join(" UNION ALL ");
         self.text(&format!(
             "SELECT coalesce(string_agg(r, E'\\n' ORDER BY r), '') FROM ({rows}) AS all_rows"
         ))

@@ -79,7 +79,9 @@ impl Process {
             .env("ROLLCALL_MASTER_KEY", master_key())
             .env("ROLLCALL_ISSUER", "https://id.test")
             .env("ROLLCALL_DRAIN_PAUSE", "0s")
-            .env("ROLLCALL_REFRESH_MIN_INTERVAL", "0s");
+            .env("ROLLCALL_REFRESH_MIN_INTERVAL", "0s")
+            .env("ROLLCALL_SIGN_INS_PER_ADDRESS", "0")
+            .env("ROLLCALL_SIGN_INS_PER_LOGIN", "0");
         Self::of(command)
     }
 

@@ -182,6 +182,7 @@ pub fn good_request(rpc: &str, subject: &Subject) -> Vec<u8> {
         .encode_to_vec(),
         "UserAdmin/ExportUsers" => v1::ExportUsersRequest::default().encode_to_vec(),
         "UserAdmin/DeleteUser" => v1::DeleteUserRequest { user_id }.encode_to_vec(),
+        "UserAdmin/UnlockUser" => v1::UnlockUserRequest { user_id }.encode_to_vec(),
         "Verification/GetJwks" => v1::GetJwksRequest {}.encode_to_vec(),
         "Verification/Introspect" => v1::IntrospectRequest {
             token: subject.phone.access_token.clone(),

@@ -65,7 +65,7 @@ async fn refused(it: &Replica, login: &str, password: &str) -> Status {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refused_sign_in_has_the_same_answer_byte_for_byte() {
     let it = world().await;
-    let before = it.database.contents().await;
+    let before = it.database.sessions_and_users().await;
     let first = refused(&it, "known", "wrong").await;
     assert_eq!(first.code(), Code::Unauthenticated);
     assert_eq!(reason(&first), "INVALID_CREDENTIALS");
@@ -81,7 +81,7 @@ async fn every_refused_sign_in_has_the_same_answer_byte_for_byte() {
         };
         assert_eq!(headers(&status), headers(&first), "{why}");
     }
-    assert_eq!(it.database.contents().await, before);
+    assert_eq!(it.database.sessions_and_users().await, before);
 }
 
 /// How many sign-ins of each kind are timed.

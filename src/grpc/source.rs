@@ -1,0 +1,75 @@
+//! From where a call came: the peer, and what a proxy says of its client.
+
+use std::{net::IpAddr, sync::Arc};
+
+use tonic::{Request, metadata::MetadataMap};
+
+use crate::model::forwarded::{TrustedProxies, forwarded, x_forwarded_for};
+
+/// What proxies note their clients in. Where both are there, the first counts.
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED: &str = "forwarded";
+
+/// Whose word about a caller is taken. The server puts it into the extensions of each
+/// request; without it, nobody's is.
+pub type Proxies = Arc<TrustedProxies>;
+
+/// From where a call came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    peer: Option<IpAddr>,
+    trusted: bool,
+    forwarded: Option<IpAddr>,
+}
+
+impl Source {
+    pub(super) fn of<T>(request: &Request<T>) -> Self {
+        let peer = peer(request);
+        let proxies = request.extensions().get::<Proxies>();
+        let proxies = proxies.filter(|proxies| proxies.trusts(peer));
+        Self {
+            peer,
+            trusted: proxies.is_some(),
+            forwarded: proxies.and_then(|proxies| proxies.client(&hops(request.metadata()))),
+        }
+    }
+
+    /// The address of the caller; `None` where nobody told it and the peer is behind a unix
+    /// socket.
+    pub(super) fn address(self) -> Option<IpAddr> {
+        self.forwarded.or(self.peer)
+    }
+
+    /// The address of the device, where the request has a field that tells it.
+    pub(super) fn device(self, told: Option<IpAddr>) -> Option<IpAddr> {
+        told.filter(|_| self.trusted).or(self.address())
+    }
+
+    /// The same where a trusted peer is a service in between, whose own address says nothing.
+    pub(super) fn device_of_service(self, told: Option<IpAddr>) -> Option<IpAddr> {
+        if self.trusted {
+            told.or(self.forwarded)
+        } else {
+            self.peer
+        }
+    }
+}
+
+/// The address of the peer; `None` behind a unix socket.
+fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
+    request.remote_addr().map(|peer| peer.ip().to_canonical())
+}
+
+fn hops(metadata: &MetadataMap) -> Vec<Option<IpAddr>> {
+    let noted = |name, parse: fn(&str) -> Vec<Option<IpAddr>>| {
+        let values = metadata.get_all(name).into_iter();
+        let parsed = values.map(|value| value.to_str().map_or_else(|_| vec![None], parse));
+        parsed.flatten().collect::<Vec<_>>()
+    };
+    let hops = noted(X_FORWARDED_FOR, x_forwarded_for);
+    if hops.is_empty() {
+        noted(FORWARDED, forwarded)
+    } else {
+        hops
+    }
+}
