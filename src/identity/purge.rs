@@ -88,14 +88,16 @@ impl Identity {
         let metrics = self.0.metrics.purge();
         metrics.removed(PurgedTable::SigningKeys, signing_keys);
         metrics.succeeded(PurgedTable::SigningKeys);
-        tracing::info!(
-            sessions,
-            password_reset_tokens,
-            sign_ins,
-            signing_keys,
-            seconds = started.elapsed().as_secs(),
-            "purged"
-        );
+        if sessions + password_reset_tokens + sign_ins + signing_keys > 0 {
+            tracing::info!(
+                sessions,
+                password_reset_tokens,
+                sign_ins,
+                signing_keys,
+                seconds = started.elapsed().as_secs(),
+                "purged"
+            );
+        }
         Ok(())
     }
 

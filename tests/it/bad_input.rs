@@ -42,6 +42,10 @@ const WITHOUT_LIMITS: &[(&str, &str)] = &[
     ("UserAdmin/UpdateUser", "user.login"),
     ("UserAdmin/UpdateUser", "user.create_time"),
     ("UserAdmin/UpdateUser", "user.update_time"),
+    ("UserAdmin/UpdateUser", "user.locked"),
+    ("UserAdmin/UpdateUser", "user.logins.login"),
+    ("UserAdmin/UpdateUser", "user.logins.kind"),
+    ("UserAdmin/UpdateUser", "user.logins.create_time"),
 ];
 
 /// A server that takes registrations, an operator, and a user to ask about.

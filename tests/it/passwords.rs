@@ -91,7 +91,7 @@ async fn change_keeps_the_session_that_asks_and_ends_all_others() {
 async fn change_without_the_current_password_is_refused_and_changes_nothing() {
     let it = Harness::start().await;
     let ana = it.subject("ana", &[]).await;
-    let before = it.database.contents().await;
+    let before = it.database.sessions_and_users().await;
     for wrong in [
         "",
         "not the current one",
@@ -103,7 +103,7 @@ async fn change_without_the_current_password_is_refused_and_changes_nothing() {
         assert_eq!(refused.code(), Code::Unauthenticated);
         assert_eq!(reason(&refused), "INVALID_CREDENTIALS");
     }
-    assert_eq!(it.database.contents().await, before);
+    assert_eq!(it.database.sessions_and_users().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

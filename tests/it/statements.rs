@@ -64,7 +64,7 @@ async fn call_rarely(it: &Harness) {
     refreshed.expect("lives");
     let purges = "SELECT count(*) FROM pg_stat_statements AS s \
          JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
-         WHERE s.query LIKE 'WITH old AS%'";
+         WHERE s.query LIKE 'WITH old AS%superseded_tokens%'";
     it.database.wait_for(purges, 1).await;
 }
 

@@ -24,12 +24,13 @@ pub(super) struct World {
 }
 
 /// RPCs that take no access token as who calls.
-const PUBLIC: [&str; 6] = [
+const PUBLIC: [&str; 7] = [
     "Register",
     "Authenticate",
     "Refresh",
     "Renew",
     "Logout",
+    "ResetPassword",
     "GetJwks",
 ];
 

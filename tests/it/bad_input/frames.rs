@@ -6,11 +6,17 @@ use tower::ServiceExt;
 use super::World;
 use crate::harness::{Value, good_request, reason, rpcs, set};
 
+/// All RPCs but the one whose messages are a stream: its caller comes first.
+fn read_before_the_caller_is_asked_for() -> impl Iterator<Item = String> {
+    let rpcs = rpcs().into_iter().map(|(rpc, _)| rpc);
+    rpcs.filter(|rpc| rpc != "UserAdmin/ImportUsers")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn message_over_64_kib_is_refused_and_no_statement_is_sent() {
     let world = World::new().await;
     let before = world.it.database.statements().await;
-    for (rpc, _) in rpcs() {
+    for rpc in read_before_the_caller_is_asked_for() {
         let status = world
             .refused(&rpc, padded(&world, &rpc, 64 * 1024 + 1))
             .await;
@@ -28,7 +34,7 @@ async fn message_over_64_kib_is_refused_and_no_statement_is_sent() {
 async fn message_that_cannot_be_decoded_is_refused_and_no_statement_is_sent() {
     let world = World::new().await;
     let before = world.it.database.statements().await;
-    for (rpc, _) in rpcs() {
+    for rpc in read_before_the_caller_is_asked_for() {
         for garbage in [
             // A tag without its value, wire types that do not exist, a length beyond
             // the end, the field number 0, a varint without end.

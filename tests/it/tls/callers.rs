@@ -81,11 +81,15 @@ async fn callers_without_a_service_s_token_are_refused_and_change_nothing_but_be
             let message = good_request(rpc, subject);
             for token in strangers {
                 let may = is_service && BEGINNINGS.contains(&rpc);
-                let before = it.database.contents().await;
+                let before = it.database.sessions_and_users().await;
                 let result = it.call(rpc, message.clone(), token).await;
                 assert_eq!(is_refused(&result), !may, "{rpc} by {token:?}: {result:?}");
                 if !may {
-                    assert_eq!(it.database.contents().await, before, "{rpc} by {token:?}");
+                    assert_eq!(
+                        it.database.sessions_and_users().await,
+                        before,
+                        "{rpc} by {token:?}"
+                    );
                 }
             }
             for token in [&service.access_token, &admin.access_token] {
