@@ -100,14 +100,14 @@ statement! {
     /// The logins go in by their order, so that two imports of the same users wait for each
     /// other instead of locking each other up.
     Import(&Binds<'a>) -> (Int8, Nullable<SqlUuid>, Nullable<Text>) = |it|
-        "WITH account AS (SELECT * FROM unnest(", [Array<SqlUuid>: it.columns.ids], ", ",
-        [Array<Text>: it.columns.logins], ", ", [Array<Text>: it.columns.display_names], ", ",
-        [Array<Text>: it.columns.roles], ", ", [Array<Text>: it.columns.password_hashes], ", ",
+        "WITH account AS (SELECT * FROM unnest(", [Array<SqlUuid>: it.columns.ids], "::uuid[], ",
+        [Array<Text>: it.columns.logins], "::text[], ", [Array<Text>: it.columns.display_names], "::text[], ",
+        [Array<Text>: it.columns.roles], "::text[], ", [Array<Text>: it.columns.password_hashes], "::text[], ",
         [Array<Bool>: it.columns.disabled],
-        ") AS a (id, login, display_name, roles, password_hash, disabled)\
-         ), name AS (SELECT * FROM unnest(", [Array<SqlUuid>: it.columns.owners], ", ",
-        [Array<Text>: it.columns.keys], ", ", [Array<Text>: it.columns.kinds], ", ",
-        [Array<Nullable<Text>>: it.columns.typed], ") AS n (user_id, login, kind, typed)\
+        "::boolean[]) AS a (id, login, display_name, roles, password_hash, disabled)\
+         ), name AS (SELECT * FROM unnest(", [Array<SqlUuid>: it.columns.owners], "::uuid[], ",
+        [Array<Text>: it.columns.keys], "::text[], ", [Array<Text>: it.columns.kinds], "::text[], ",
+        [Array<Nullable<Text>>: it.columns.typed], "::text[]) AS n (user_id, login, kind, typed)\
          ), taken AS (\
            SELECT name.user_id, name.login FROM name \
            JOIN user_logins AS other ON other.login = name.login\
