@@ -7,6 +7,7 @@
 //! and five times as many to purge: `-- 20000`.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::print_stdout,
     reason = "a benchmark reports to a person"

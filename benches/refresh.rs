@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 use rollcall::{
     config::{Cli, Command, Serve},
     dev::postgres::{self, Cluster, Settings},
-    identity::{MasterKey, NewUser, SignIn},
+    identity::{AuthCaller, MasterKey, NewUser, SignIn},
     model::{
         audit::Act,
         login::Login,
@@ -151,10 +151,12 @@ async fn sign_in_all(url: &str) -> Vec<BenchDevice> {
         display_name: String::new(),
         roles: Roles::default(),
     };
-    let login = identity.create_user(user).await.expect("a user").login;
+    let act = Act::of_rollcall();
+    let created = identity.create_user(&act, user).await;
+    let login = created.expect("a user").login;
     let mut devices = Vec::new();
     for _ in 0..DEVICES {
-        let signed_in = identity.sign_in(Act::of_rollcall(), sign_in(&login)).await;
+        let signed_in = identity.sign_in(act.clone(), sign_in(&login)).await;
         let granted = signed_in.expect("signs in").granted;
         let channel = Endpoint::from_shared(endpoint.clone())
             .expect("a URL")
@@ -195,6 +197,7 @@ fn sign_in(login: &str) -> SignIn {
         },
         token_mode: TokenMode::Pair,
         binding: None,
+        caller: AuthCaller::Known,
     }
 }
 

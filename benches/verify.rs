@@ -25,7 +25,7 @@ use rollcall::{
     config::{Cli, Command, Serve},
     dev::postgres::{self, Cluster, Settings},
     identity::{Identity, MasterKey, NewUser},
-    model::{login::Login, password::Password, role::Roles},
+    model::{audit::Act, login::Login, password::Password, role::Roles},
     proto::v1::{
         AuthenticateRequest, Device, GetJwksRequest, auth_client::AuthClient,
         verification_client::VerificationClient,
@@ -153,7 +153,7 @@ async fn create_user(identity: &Identity) {
         roles: Roles::parse(vec!["service".to_owned()]).expect("roles"),
     };
     // One of an earlier run may be there.
-    let _ = identity.create_user(user).await;
+    let _ = identity.create_user(&Act::of_rollcall(), user).await;
 }
 
 async fn token(url: &str) -> String {
