@@ -1,5 +1,5 @@
-//! The command line. What a server runs with, and which server a command asks, can be said by
-//! environment variables as well; what a command is to do cannot.
+//! The command line. The options of `serve` are environment variables as well, and so is, of
+//! every other command, which server it asks, as whom, and how it shows the answer.
 
 mod address;
 mod audit;

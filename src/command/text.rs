@@ -86,7 +86,10 @@ mod tests {
     #[test]
     fn what_a_terminal_would_act_upon_is_escaped() {
         let nasty = "a\u{1b}[2J\u{9b}31m\u{202e}\u{61c}é\n";
-        assert_eq!(plain(nasty), "a\\u{1b}[2J\\u{9b}31m\\u{202e}\\u{61c}é\\u{a}");
+        assert_eq!(
+            plain(nasty),
+            "a\\u{1b}[2J\\u{9b}31m\\u{202e}\\u{61c}é\\u{a}"
+        );
         let json = serde_json::to_string(nasty).unwrap();
         let shown = plain_json(&json);
         assert!(!shown.chars().any(is_active), "{shown}");
