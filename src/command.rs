@@ -2,6 +2,7 @@
 
 mod audit;
 mod credentials;
+mod cursor_file;
 mod dev;
 mod failure;
 mod filter;

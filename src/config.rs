@@ -1,9 +1,11 @@
-//! The command line; every option is an environment variable as well.
+//! The command line. The options of `serve` are environment variables as well, and so is, of
+//! every other command, which server it asks, as whom, and how it shows the answer.
 
 mod address;
 mod audit;
 mod callers;
 mod check;
+mod exit_codes;
 mod keys;
 mod operations;
 mod options;
@@ -39,8 +41,8 @@ pub use sessions::{
 pub use sign_ins::{SignInOptions, WhenSessionsFull};
 pub use tls::{TlsClientAuth, TlsFiles, TlsOptions};
 pub use users::{
-    AddLogin, CreateFirstUser, CreateUser, ExportUsers, ImportUsers, ListUsers, LoginKind, OneUser,
-    OneUserConfirmed, RemoveLogin, ResetPassword, SetPassword, UpdateUser, UserFilter, Users,
+    AddLogin, CreateFirstUser, CreateUser, ExportUsers, ImportUsers, IssueResetToken, ListUsers,
+    LoginKind, OneUser, OneUserConfirmed, RemoveLogin, SetPassword, UpdateUser, UserFilter, Users,
 };
 pub use when::When;
 
@@ -49,7 +51,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{identity::Settings, telemetry::TraceOptions};
-use remote::EXIT_CODES;
+use exit_codes::with_exit_codes;
 
 /// For how long the last traces are sent at the end, unless the drain limit is shorter.
 const LAST_TRACES: Duration = Duration::from_secs(2);
@@ -59,7 +61,8 @@ const LAST_TRACES: Duration = Duration::from_secs(2);
 /// `rollcall dev` tries it out with a database of its own, `rollcall serve` runs it, and the
 /// other commands ask a server that runs, once `rollcall login` has signed in.
 #[derive(Debug, Parser)]
-#[command(name = "rollcall", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "rollcall", version, max_term_width = 100)]
+#[command(after_help = exit_codes::OF_REMOTE, mut_subcommands(with_exit_codes))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -126,16 +129,16 @@ pub enum Command {
     /// Ends the session of `rollcall login`, and forgets its tokens.
     Logout(SessionOptions),
     /// Manages users.
-    #[command(subcommand, after_help = EXIT_CODES)]
+    #[command(subcommand)]
     Users(Users),
     /// Sees and ends sessions.
-    #[command(subcommand, after_help = EXIT_CODES)]
+    #[command(subcommand)]
     Sessions(Sessions),
     /// Makes and rotates keys.
-    #[command(subcommand, after_help = EXIT_CODES)]
+    #[command(subcommand)]
     Keys(Keys),
     /// Sees who did what, and when.
-    #[command(subcommand, after_help = EXIT_CODES)]
+    #[command(subcommand)]
     Audit(Audit),
     /// Asks whether a server serves: the probe of a container.
     Health(Health),

@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::{
     Failure, Output, Resume,
+    cursor_file::CursorFile,
     filter::time_range,
     pages,
     remote::{Remote, ask, export},
@@ -72,59 +73,73 @@ async fn fetch(
 
 async fn watch(options: &WatchEvents) -> Result<(), Failure> {
     let mut interrupted = pin!(shutdown_signal()?);
+    let file = CursorFile::at(options.cursor_file.as_ref());
     ask(&options.remote, async |remote, output| {
-        let filter = filter(remote, &options.filter, None).await?;
+        let mut watch = Watch {
+            filter: filter(remote, &options.filter, None).await?,
+            cursor: file.read()?,
+            file,
+            resume: Resume::default(),
+        };
         tokio::select! {
-            result = follow(remote, output, &filter) => result,
+            result = watch.follow(remote, output) => result,
             () = &mut interrupted => Ok(()),
         }
     })
     .await
 }
 
-/// Shows events until it fails for good.
-async fn follow(
-    remote: &Remote,
-    output: &mut Output,
-    filter: &v1::EventFilter,
-) -> Result<(), Failure> {
-    let (mut cursor, mut resume) = (String::new(), Resume::default());
-    loop {
-        let broken = match follow_once(remote, output, filter, &mut cursor, &mut resume).await {
-            Ok(status) => status,
-            Err(failure) => return Err(failure),
-        };
-        resume.wait(broken).await?;
-    }
+/// One watch, in as many streams as it takes.
+struct Watch<'a> {
+    filter: v1::EventFilter,
+    cursor: String,
+    file: CursorFile<'a>,
+    resume: Resume,
 }
 
-/// Shows the events of one stream, and answers why it broke.
-async fn follow_once(
-    remote: &Remote,
-    output: &mut Output,
-    filter: &v1::EventFilter,
-    cursor: &mut String,
-    resume: &mut Resume,
-) -> Result<Status, Failure> {
-    let request = v1::WatchEventsRequest {
-        filter: Some(filter.clone()),
-        cursor: cursor.clone(),
-    };
-    let watch = async |request| remote.audit().watch_events(request).await;
-    let mut stream = match remote.open_stream(request, watch).await {
-        Ok(stream) => stream,
-        Err(failure) => return resume.again(failure),
-    };
-    loop {
-        match stream.message().await {
-            Ok(Some(message)) => {
-                output.items(&message.events)?;
-                *cursor = message.cursor;
-                resume.goes_on();
-            }
-            Ok(None) => return Ok(Status::unavailable("the stream ended")),
-            Err(status) => return Ok(status),
+impl Watch<'_> {
+    /// Shows events until it fails for good.
+    async fn follow(&mut self, remote: &Remote, output: &mut Output) -> Result<(), Failure> {
+        loop {
+            let broken = self.stream(remote, output).await?;
+            self.resume.wait(broken).await?;
         }
+    }
+
+    /// Shows the events of one stream, and answers why it broke.
+    async fn stream(&mut self, remote: &Remote, output: &mut Output) -> Result<Status, Failure> {
+        let request = v1::WatchEventsRequest {
+            filter: Some(self.filter.clone()),
+            cursor: self.cursor.clone(),
+        };
+        let watch = async |request| remote.audit().watch_events(request).await;
+        let mut stream = match remote.open_stream(request, watch).await {
+            Ok(stream) => stream,
+            Err(failure) => return self.resume.again(failure),
+        };
+        loop {
+            match stream.message().await {
+                Ok(Some(message)) => {
+                    self.show(&message, output)?;
+                    self.cursor = message.cursor;
+                    self.resume.goes_on();
+                }
+                Ok(None) => return Ok(Status::unavailable("the stream ended")),
+                Err(status) => return Ok(status),
+            }
+        }
+    }
+
+    /// Shows the events of a message, then keeps its cursor. Nothing is awaited in between,
+    /// so that an interruption does not come there.
+    fn show(&self, message: &v1::WatchEventsResponse, output: &mut Output) -> Result<(), Failure> {
+        output.items(&message.events)?;
+        if self.file.is_kept() && message.cursor != self.cursor {
+            // A cursor that survives a crash which its events do not would lose them.
+            output.sync()?;
+            self.file.write(&message.cursor)?;
+        }
+        Ok(())
     }
 }
 

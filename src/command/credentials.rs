@@ -80,7 +80,8 @@ fn file_name(server: &str) -> String {
     name
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path with something after its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
     beside.push(suffix);
     beside.into()

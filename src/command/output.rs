@@ -1,6 +1,10 @@
 //! Results, on standard output: as tables or as JSON lines.
 
-use std::io::{self, BufWriter, Write};
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    os::fd::AsFd,
+};
 
 use comfy_table::{ColumnConstraint, Table, Width, presets};
 use prost::{Message, Name};
@@ -127,6 +131,17 @@ impl Output {
             Format::Table => self.line(sentence),
             Format::Json => self.json_lines(std::slice::from_ref(reply)),
         }
+    }
+
+    /// Makes what was shown durable, where it goes to a file.
+    pub(super) fn sync(&mut self) -> Result<(), Failure> {
+        self.to.flush()?;
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        // A terminal and a pipe keep nothing.
+        if file.metadata()?.is_file() {
+            file.sync_data()?;
+        }
+        Ok(())
     }
 
     /// A line as it is.

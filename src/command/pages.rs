@@ -12,6 +12,19 @@ pub(super) struct Page {
     pub(super) token: String,
 }
 
+impl Page {
+    /// The first, as large as there are.
+    pub(super) fn first() -> Self {
+        Self::after(String::new())
+    }
+
+    /// The one after another, as large as there are.
+    pub(super) fn after(token: String) -> Self {
+        let size = i32::try_from(PAGE).unwrap_or(1);
+        Self { size, token }
+    }
+}
+
 /// Shows the items of a list as they come, `most` at most, or all, and answers how many.
 pub(super) async fn show<T: Row>(
     output: &mut Output,

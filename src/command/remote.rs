@@ -1,6 +1,6 @@
 //! The server that a command asks, and the session that it asks in.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use tonic::{
     Code, Request, Response, Status,
@@ -8,7 +8,7 @@ use tonic::{
 };
 use uuid::Uuid;
 
-use super::{Failure, Output, credentials};
+use super::{Failure, Output, credentials, text::plain};
 use crate::{
     client::{self, FileStore, Tls, TokenSource},
     config::{Format, RemoteOptions, ServerOptions, SessionOptions},
@@ -61,6 +61,9 @@ impl Remote {
     /// Nothing is asked yet.
     pub(super) fn open(options: &SessionOptions) -> Result<Self, Failure> {
         let endpoint = endpoint(&options.server)?;
+        if !options.insecure {
+            require_tls(&options.server, &endpoint)?;
+        }
         let source = TokenSource::builder(endpoint.clone())
             .store(FileStore::new(credentials::file(options)?))
             .user_agent(credentials::USER_AGENT)
@@ -145,6 +148,31 @@ impl Remote {
 /// Whether a text is an id in its hyphenated form, and no login.
 fn is_id(text: &str) -> bool {
     text.len() == 36 && Uuid::parse_str(text).is_ok()
+}
+
+/// Refuses a server to which a password or a token would go in the clear over a network.
+fn require_tls(options: &ServerOptions, endpoint: &Endpoint) -> Result<(), Failure> {
+    let uri = endpoint.uri();
+    let is_near = options.server.starts_with("unix:")
+        || uri.scheme_str() == Some("https")
+        || is_loopback(uri.host().unwrap_or_default());
+    if is_near {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--server: `{}` has no TLS, and is not this machine: whoever is in between would read \
+         passwords and tokens; use https, or --insecure where nobody can be",
+        plain(&options.server)
+    )))
+}
+
+/// Whether a host of a URL is this machine.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    match address.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
 }
 
 /// Where to connect, and what to trust there.

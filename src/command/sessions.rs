@@ -1,6 +1,7 @@
 //! `rollcall sessions`.
 
 mod revoke_all;
+mod revoke_user;
 
 use super::{
     Failure, filter, pages,
@@ -9,8 +10,7 @@ use super::{
 };
 use crate::{
     config::{
-        Format, GetSession, ListSessions, MySessions, RemoteOptions, RevokeSessions,
-        RevokeUserSessions, Sessions,
+        Format, GetSession, ListSessions, MySessions, RemoteOptions, RevokeSessions, Sessions,
     },
     proto::v1,
 };
@@ -20,12 +20,15 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
         Sessions::List(options) => list(&options).await,
         Sessions::Get(options) => get(&options).await,
         Sessions::Revoke(options) => revoke(&options).await,
-        Sessions::RevokeUser(options) => revoke_user(&options).await,
+        Sessions::RevokeUser(options) => revoke_user::revoke_user(&options).await,
         Sessions::RevokeAll(options) => revoke_all::revoke_all(&options).await,
         Sessions::Stats(options) => stats(&options).await,
         Sessions::Mine(options) => mine(&options).await,
     }
 }
+
+/// How many sessions are shown before they are ended.
+const SAMPLE: usize = 10;
 
 async fn list(options: &ListSessions) -> Result<(), Failure> {
     let most = options.limit.most(options.remote.output);
@@ -104,21 +107,6 @@ async fn revoke(options: &RevokeSessions) -> Result<(), Failure> {
                 count(failed, "session")
             ))),
         }
-    })
-    .await
-}
-
-async fn revoke_user(options: &RevokeUserSessions) -> Result<(), Failure> {
-    ask(&options.remote, async |remote, output| {
-        let request = v1::RevokeUserSessionsRequest {
-            user_id: remote.user_id(&options.user).await?,
-            except_session_ids: options.except.clone(),
-        };
-        let revoke = async |request| remote.sessions().revoke_user_sessions(request).await;
-        let reply = remote.call(request, revoke).await?;
-        let ended = count(reply.revoked_session_count.into(), "session");
-        let user = plain(&options.user);
-        output.sentence(&reply, &format!("ended {ended} of {user}"))
     })
     .await
 }

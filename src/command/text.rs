@@ -8,7 +8,7 @@ use prost_types::Timestamp;
 /// characters, and what changes the direction of text.
 fn is_active(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text with such characters escaped, as in `\u{1b}`.
@@ -85,8 +85,11 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_act_upon_is_escaped() {
-        let nasty = "a\u{1b}[2J\u{9b}31m\u{202e}é\n";
-        assert_eq!(plain(nasty), "a\\u{1b}[2J\\u{9b}31m\\u{202e}é\\u{a}");
+        let nasty = "a\u{1b}[2J\u{9b}31m\u{202e}\u{61c}é\n";
+        assert_eq!(
+            plain(nasty),
+            "a\\u{1b}[2J\\u{9b}31m\\u{202e}\\u{61c}é\\u{a}"
+        );
         let json = serde_json::to_string(nasty).unwrap();
         let shown = plain_json(&json);
         assert!(!shown.chars().any(is_active), "{shown}");

@@ -33,7 +33,7 @@ pub(super) async fn users(command: Users) -> Result<(), Failure> {
         Users::Delete(options) => change::delete(&options).await,
         Users::Import(options) => import::import(&options).await,
         Users::Export(options) => export_users(&options).await,
-        Users::ResetPassword(options) => change::reset_password(&options).await,
+        Users::IssueResetToken(options) => change::issue_reset_token(&options).await,
         Users::AddLogin(options) => change::add_login(&options).await,
         Users::RemoveLogin(options) => change::remove_login(&options).await,
     }

@@ -1,9 +1,11 @@
 //! `rollcall audit`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::{
-    remote::{EXIT_CODES, LimitOptions, RemoteOptions, SessionOptions},
+    remote::{LimitOptions, RemoteOptions, SessionOptions},
     when::When,
 };
 
@@ -54,14 +56,10 @@ pub struct EventTimes {
 
 /// The options of `rollcall audit list`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = format!("\
+#[command(after_help = "\
 Examples:
   rollcall audit list --user ana --after 1day
-  rollcall audit list --kind refresh-token-reused --output json
-
-{EXIT_CODES}")
-)]
+  rollcall audit list --kind refresh-token-reused --output json")]
 pub struct ListEvents {
     /// Which events.
     #[command(flatten)]
@@ -83,15 +81,22 @@ pub struct ListEvents {
 /// The options of `rollcall audit watch`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-When the connection breaks, it is made again, and no event is missed.
+When the connection breaks, it is made again, and no event is missed. With --cursor-file none is
+missed between one run and the next either; where a run was killed between an event and the
+file, the next one shows that event again.
 
 Examples:
   rollcall audit watch --kind refresh-token-reused --kind new-device
-  rollcall audit watch --output json | jq -r .kind")]
+  rollcall audit watch --output json --cursor-file audit.cursor >> audit.jsonl")]
 pub struct WatchEvents {
     /// Which events.
     #[command(flatten)]
     pub filter: EventFilter,
+
+    /// Goes on where the run before stopped, and keeps in this file how far it is. Where
+    /// there is none yet, it begins at this moment.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub cursor_file: Option<PathBuf>,
 
     /// Which server.
     #[command(flatten)]

@@ -4,10 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// What the exit codes mean; the end of each command's help.
-pub(super) const EXIT_CODES: &str = "Exit codes: 0 done; 1 the server refused, or an item failed; \
-     2 the command line is wrong; 3 nobody is signed in; 4 the server cannot be reached.";
-
 /// Which server, and how to reach it.
 #[derive(Clone, Debug, Args)]
 pub struct ServerOptions {
@@ -67,6 +63,11 @@ pub struct SessionOptions {
         help_heading = "Server"
     )]
     pub credentials: Option<PathBuf>,
+
+    /// Sends passwords and tokens without TLS to another machine, too, where whoever is in
+    /// between can read them.
+    #[arg(long, env = "ROLLCALL_INSECURE", help_heading = "Server")]
+    pub insecure: bool,
 }
 
 /// How a result is shown.
@@ -127,7 +128,7 @@ pub struct PasswordSource {
     pub password_stdin: bool,
 
     /// Reads the password from a file.
-    #[arg(long, env = "ROLLCALL_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 }
 
@@ -141,6 +142,8 @@ pub struct ConfirmOptions {
 
 /// The options of `rollcall login`.
 #[derive(Debug, Args)]
+// Of the password to sign in with alone: what is in the environment is not meant for others.
+#[command(mut_arg("password_file", |file| file.env("ROLLCALL_PASSWORD_FILE")))]
 #[command(after_help = "\
 Examples:
   rollcall login ana --server https://id.example.com
@@ -165,8 +168,7 @@ pub struct Login {
 /// The options of `rollcall health`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Needs no sign-in. Exit codes: 0 serving; 1 not serving, or no such service; 2 the command line
-is wrong; 4 the server cannot be reached in time.
+Needs no sign-in.
 
 Examples:
   rollcall health --server unix:/run/rollcall/rollcall.sock

@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, str::FromStr};
 use clap::{Args, Subcommand};
 
 use super::{
-    remote::{ConfirmOptions, EXIT_CODES, LimitOptions, RemoteOptions},
+    remote::{ConfirmOptions, LimitOptions, RemoteOptions},
     when::When,
 };
 
@@ -18,7 +18,7 @@ pub enum Sessions {
     Get(GetSession),
     /// Ends sessions, one or several, by their ids.
     Revoke(RevokeSessions),
-    /// Ends all sessions of a user, or all but some.
+    /// Ends all sessions of a user, or all but some. Counts and asks first.
     RevokeUser(RevokeUserSessions),
     /// Ends all live sessions that a filter meets. Counts and asks first.
     RevokeAll(Box<RevokeAllSessions>),
@@ -124,15 +124,11 @@ impl FromStr for Generations {
 
 /// The options of `rollcall sessions list`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = format!("\
+#[command(after_help = "\
 Examples:
   rollcall sessions list --login ana
   rollcall sessions list --user-agent-contains pixel --ip-prefix 203.0.113.0/24 --online
-  rollcall sessions list --client-id web --seen-before 30days --output json
-
-{EXIT_CODES}")
-)]
+  rollcall sessions list --client-id web --seen-before 30days --output json")]
 pub struct ListSessions {
     /// Which sessions.
     #[command(flatten)]
@@ -177,6 +173,13 @@ pub struct RevokeSessions {
 
 /// The options of `rollcall sessions revoke-user`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Without --yes the sessions are counted first, ten are shown, and it asks. Your own are among them
+where you are the user.
+
+Examples:
+  rollcall sessions revoke-user ana --dry-run
+  rollcall sessions revoke-user ana --except SESSION")]
 pub struct RevokeUserSessions {
     /// The user: an id or a login.
     #[arg(value_name = "USER")]
@@ -186,6 +189,14 @@ pub struct RevokeUserSessions {
     #[arg(long = "except", value_name = "SESSION")]
     pub except: Vec<String>,
 
+    /// Counts only, and shows ten.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Whether to ask.
+    #[command(flatten)]
+    pub confirm: ConfirmOptions,
+
     /// Which server.
     #[command(flatten)]
     pub remote: RemoteOptions,
@@ -193,8 +204,7 @@ pub struct RevokeUserSessions {
 
 /// The options of `rollcall sessions revoke-all`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = format!("\
+#[command(after_help = "\
 Without --yes the sessions are counted first, ten are shown, and the number has to be typed.
 They are ended in batches, newest first; when the connection breaks, it goes on where it was.
 The session that calls is never among them.
@@ -202,10 +212,7 @@ The session that calls is never among them.
 Examples:
   rollcall sessions revoke-all --client-id leaked-app --dry-run
   rollcall sessions revoke-all --client-id leaked-app
-  rollcall sessions revoke-all --role contractor --created-before 1day --yes
-
-{EXIT_CODES}")
-)]
+  rollcall sessions revoke-all --role contractor --created-before 1day --yes")]
 pub struct RevokeAllSessions {
     /// Which sessions; at least one condition.
     #[command(flatten)]

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     DatabaseOptions, PasswordOptions,
-    remote::{ConfirmOptions, EXIT_CODES, PasswordSource, RemoteOptions},
+    remote::{ConfirmOptions, PasswordSource, RemoteOptions},
 };
 
 pub use many::{ExportUsers, ImportUsers, ListUsers, UserFilter};
@@ -39,7 +39,7 @@ pub enum Users {
     /// Writes all users, without passwords, as JSON lines.
     Export(ExportUsers),
     /// Prints a token with which a user can set a password once.
-    ResetPassword(ResetPassword),
+    IssueResetToken(IssueResetToken),
     /// Adds an email address or a telephone number to sign in with.
     AddLogin(AddLogin),
     /// Removes a login from a user.
@@ -76,14 +76,10 @@ pub struct OneUserConfirmed {
 
 /// The options of `rollcall users create`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = format!("\
+#[command(after_help = "\
 Examples:
   rollcall users create ana --display-name 'Ana Silva'
-  rollcall users create orders --role service --password-file orders.password
-
-{EXIT_CODES}")
-)]
+  rollcall users create orders --role service --password-file orders.password")]
 pub struct CreateUser {
     /// The login of the user.
     #[arg(value_name = "LOGIN")]
@@ -185,12 +181,12 @@ pub struct SetPassword {
     pub remote: RemoteOptions,
 }
 
-/// The options of `rollcall users reset-password`.
+/// The options of `rollcall users issue-reset-token`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Whoever has the token can set the password: deliver it by a channel that you trust. A later
-token voids the earlier.")]
-pub struct ResetPassword {
+token voids the earlier. The password and the sessions stay as they are until it is used.")]
+pub struct IssueResetToken {
     /// The user: an id or a login.
     #[arg(value_name = "USER")]
     pub user: String,

@@ -5,11 +5,13 @@ mod first_operator;
 mod health;
 mod import;
 mod keys;
+mod one_user;
 mod person;
 mod revoke_all;
 mod sessions;
 mod shell;
 mod sign_in;
+mod stolen;
 mod users;
 
 use rollcall::identity::MasterKey;

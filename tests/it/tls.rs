@@ -3,6 +3,7 @@
 mod authority;
 mod callers;
 mod client;
+mod command_line;
 mod handshake;
 mod mutual;
 mod options;

@@ -3,7 +3,7 @@
 
 use tonic::Status;
 
-use super::fetch;
+use super::{SAMPLE, fetch};
 use crate::{
     command::{
         Failure, Output, Resume, filter, pages,
@@ -15,8 +15,8 @@ use crate::{
     proto::v1,
 };
 
-/// How many sessions are shown before they are ended.
-const SAMPLE: i32 = 10;
+/// What is said where there is nothing to end.
+const NONE: &str = "no live session meets the filter";
 
 pub(super) async fn revoke_all(options: &RevokeAllSessions) -> Result<(), Failure> {
     ask(&options.remote, async |remote, output| {
@@ -27,35 +27,38 @@ pub(super) async fn revoke_all(options: &RevokeAllSessions) -> Result<(), Failur
             let sessions = count(found.revoked_session_count, "session");
             return output.sentence(&found, &format!("{sessions} would be ended"));
         }
-        if !options.confirm.yes {
-            confirm(options, remote, output, &filter).await?;
+        if !options.confirm.yes && !confirm(options, remote, output, &filter).await? {
+            return output.sentence(&v1::RevokeSessionsResponse::default(), NONE);
         }
         let ended = Sweep::end(&filter).run(remote).await?;
+        if ended.revoked_session_count == 0 {
+            return output.sentence(&ended, NONE);
+        }
         let sessions = count(ended.revoked_session_count, "session");
         output.sentence(&ended, &format!("ended {sessions}"))
     })
     .await
 }
 
+/// Asks, unless there is nothing to end: whether there is.
 async fn confirm(
     options: &RevokeAllSessions,
     remote: &Remote,
     output: &mut Output,
     filter: &v1::SessionFilter,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     // Before anything is counted, where it is in vain.
     terminal::require(options.confirm)?;
     let found = Sweep::count(filter).run(remote).await?;
     let found = found.revoked_session_count;
     if found == 0 {
-        return Err(Failure::Refused(
-            "no live session meets the filter".to_owned(),
-        ));
+        return Ok(false);
     }
     show_sample(remote, output, filter).await?;
     let question = format!("End {}? Type the number:", count(found, "session"));
     // With the comma as it is shown, or without.
-    terminal::confirm_one_of(&question, &[found.to_string(), number(found)])
+    terminal::confirm_one_of(&question, &[found.to_string(), number(found)])?;
+    Ok(true)
 }
 
 /// Shows the first sessions that the filter meets, for people.
@@ -68,7 +71,7 @@ async fn show_sample(
         return Ok(());
     }
     let page = pages::Page {
-        size: SAMPLE,
+        size: i32::try_from(SAMPLE).unwrap_or(1),
         token: String::new(),
     };
     let (sessions, _) = fetch(remote, filter, page).await?;

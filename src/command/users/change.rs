@@ -11,7 +11,7 @@ use crate::{
         text::{plain, time},
     },
     config::{
-        AddLogin, LoginKind, OneUser, OneUserConfirmed, RemoveLogin, ResetPassword, SetPassword,
+        AddLogin, IssueResetToken, LoginKind, OneUser, OneUserConfirmed, RemoveLogin, SetPassword,
         UpdateUser,
     },
     proto::v1,
@@ -46,7 +46,7 @@ pub(super) async fn enable(options: &OneUser) -> Result<(), Failure> {
             ..v1::User::default()
         };
         let reply = update_user(remote, user, mask("disabled")).await?;
-        let login = plain(&options.user);
+        let login = login(reply.user.as_ref());
         output.sentence(&reply, &format!("enabled {login}"))
     })
     .await
@@ -65,6 +65,11 @@ pub(super) async fn disable(options: &OneUserConfirmed) -> Result<(), Failure> {
         output.sentence(&reply, &sentence)
     })
     .await
+}
+
+/// The login of a user, however the command line named the user.
+fn login(user: Option<&v1::User>) -> String {
+    plain(user.map_or("", |user| &user.login))
 }
 
 async fn update_user(
@@ -107,7 +112,7 @@ pub(super) async fn unlock(options: &OneUser) -> Result<(), Failure> {
         };
         let unlock = async |request| remote.users().unlock_user(request).await;
         let reply = remote.call(request, unlock).await?;
-        let login = plain(&options.user);
+        let login = login(reply.user.as_ref());
         output.sentence(&reply, &format!("unlocked {login}"))
     })
     .await
@@ -128,7 +133,7 @@ pub(super) async fn delete(options: &OneUserConfirmed) -> Result<(), Failure> {
     .await
 }
 
-pub(super) async fn reset_password(options: &ResetPassword) -> Result<(), Failure> {
+pub(super) async fn issue_reset_token(options: &IssueResetToken) -> Result<(), Failure> {
     let lifetime = options.lifetime.as_secs();
     let Some(lifetime_seconds) = u32::try_from(lifetime).ok().filter(|it| *it > 0) else {
         return Err(Failure::Usage("--lifetime must be 1m to 1day".to_owned()));

@@ -39,8 +39,10 @@ pub(super) async fn import(options: &ImportUsers) -> Result<(), Failure> {
         let users = stream::poll_fn(move |context| users.poll_recv(context));
         let token = remote.source.access_token().await?;
         let reply = remote.users().import_users(token.request(users)).await;
-        let reply = reply?.into_inner();
-        let failed = reply.failed_user_count + lines.finish(&reply.failures)?;
+        let mut reply = reply?.into_inner();
+        let malformed = lines.finish(&reply)?;
+        reply.failed_user_count += malformed;
+        let failed = reply.failed_user_count;
         let sentence = format!(
             "imported {}, passed over {} that exist, failed {}",
             count(reply.imported_user_count, "user"),
@@ -108,12 +110,17 @@ impl Lines {
     }
 
     /// Tells which lines failed on the server, and answers how many were no user.
-    fn finish(&self, failures: &[v1::ImportFailure]) -> Result<u64, Failure> {
+    fn finish(&self, reply: &v1::ImportUsersResponse) -> Result<u64, Failure> {
         let mut seen = lock(&self.seen);
-        for failure in failures {
+        for failure in &reply.failures {
             let line = seen.line_of(failure.index);
             let (field, why) = (plain(&failure.field), plain(&failure.description));
             eprintln!("line {line}: {field}: {why}");
+        }
+        let named = reply.failures.len() as u64;
+        let unnamed = reply.failed_user_count.saturating_sub(named);
+        if unnamed > 0 {
+            eprintln!("and {} more", number(unnamed));
         }
         match seen.broken.take() {
             Some(error) => Err(error.into()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::{
-    remote::{EXIT_CODES, LimitOptions, RemoteOptions, SessionOptions},
+    remote::{LimitOptions, RemoteOptions, SessionOptions},
     when::When,
 };
 
@@ -48,15 +48,11 @@ pub struct UserFilter {
 
 /// The options of `rollcall users list`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = format!("\
+#[command(after_help = "\
 Examples:
   rollcall users list --role admin
   rollcall users list --locked
-  rollcall users list --login-prefix an --output json
-
-{EXIT_CODES}")
-)]
+  rollcall users list --login-prefix an --output json")]
 pub struct ListUsers {
     /// Which users.
     #[command(flatten)]
@@ -73,17 +69,14 @@ pub struct ListUsers {
 
 /// The options of `rollcall users import`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = format!("\
+#[command(after_help = "\
 Each line is a user as JSON, the message ImportUsersRequest:
-  {{\"login\": \"ana\", \"passwordHash\": \"$2b$12$...\", \"displayName\": \"Ana\", \"roles\": [\"support\"]}}
+  {\"login\": \"ana\", \"passwordHash\": \"$2b$12$...\", \"displayName\": \"Ana\", \"roles\": [\"support\"]}
 A line of `rollcall users export` does too; that user has no password until one is set.
 
-Users whose login exists are passed over, so that an import that broke can be repeated. Lines
-that cannot be imported are named on standard error, and the exit code is 1 then.
-
-{EXIT_CODES}")
-)]
+Users whose login exists are passed over, so that an import that broke can be repeated. What
+cannot be imported is named on standard error by its line, and the exit code is 1 then: each line
+that is no user, and the first 100 users that the server refuses.")]
 pub struct ImportUsers {
     /// The file of JSON lines; - for standard input.
     #[arg(value_name = "FILE")]

@@ -51,6 +51,12 @@ async fn import_tells_each_line_that_fails_and_imports_the_others() {
     let reply: serde_json::Value = serde_json::from_str(&again.out).expect("JSON");
     assert_eq!(reply["existingUserCount"], "3");
     assert_eq!(reply["importedUserCount"], serde_json::Value::Null);
+    assert_eq!(reply["failedUserCount"], "4", "with those that are no user");
+    let bad = "{\"login\": \"\"}\n".repeat(1_103);
+    let many = person.say_with(&["users", "import", "-"], &bad).await;
+    assert!(many.err.contains("line 100: login: "), "{}", many.err);
+    assert!(!many.err.contains("line 101: "), "{}", many.err);
+    assert!(many.err.contains("\nand 1,003 more\n"), "{}", many.err);
     let missing = person.say(&["users", "import", "/nowhere"]).await.failed(1);
     assert!(missing.contains("/nowhere: No such file"), "{missing}");
 }

@@ -2,7 +2,8 @@
 
 mod fake;
 
-use super::redacted;
+use super::{Person, redacted};
+use crate::harness::{Harness, device};
 use fake::{Fake, broken, done, progress};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,4 +74,56 @@ async fn number_that_is_typed_ends_them_and_any_other_answer_does_not() {
         let dry: Vec<_> = fake.requests().iter().map(|it| it.validate_only).collect();
         assert_eq!((code, &*dry), (0, &[true, false][..]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_to_end_is_said_and_no_failure() {
+    let all = ["sessions", "revoke-all", "--client-id", "web"];
+    let none = "no live session meets the filter\n";
+    let fake = Fake::start(vec![vec![done(0, 9)], vec![done(0, 9)]]);
+    let person = fake.person().await;
+    let said = person.say(&[&all[..], &["--yes"]].concat()).await;
+    assert_eq!(said.done(), none);
+    let (code, shown) = person.say_on_terminal(&all, "").await;
+    assert!(code == 0 && shown.ends_with(none), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dry_run_counts_and_shows_ten_and_only_yes_ends_them() {
+    let it = Harness::start().await;
+    let (person, session) = Person::operator(&it).await;
+    it.create_user("ana", &[]).await;
+    for number in 1..=12 {
+        it.sign_in_on("ana", device(&format!("phone-{number}")))
+            .await;
+    }
+    let before = it.database.contents().await;
+    let all = ["sessions", "revoke-all", "--client-id", "test"];
+    let dry = person
+        .say(&[&all[..], &["--dry-run"]].concat())
+        .await
+        .done();
+    let lines: Vec<&str> = dry.lines().collect();
+    assert_eq!(lines.len(), 12, "a header, ten, and the number: {dry}");
+    assert_eq!(lines[11], "12 sessions would be ended");
+    let dry = [&all[..], &["--dry-run", "--output", "json"]].concat();
+    assert_eq!(
+        person.say(&dry).await.json()[0]["revokedSessionCount"],
+        "12"
+    );
+    person.say(&all).await.failed(2);
+    assert_eq!(it.database.contents().await, before);
+
+    let ended = person.say(&[&all[..], &["--yes"]].concat()).await.done();
+    assert_eq!(ended, "ended 12 sessions\n");
+    // The session that calls goes on.
+    person
+        .say(&["sessions", "get", &session.session_id])
+        .await
+        .done();
+    let none = person
+        .say(&["sessions", "revoke-all", "--yes"])
+        .await
+        .failed(1);
+    assert!(none.contains("filter"), "{none}");
 }

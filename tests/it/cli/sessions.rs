@@ -85,8 +85,77 @@ async fn stolen_phone_is_found_shown_and_ended() {
     let all = ["sessions", "list", "--login", "ana", "--include-ended"];
     let listed = person.say(&all).await.done();
     assert!(listed.contains("  revoked-by-admin\n"), "{listed}");
-    let rest = person.say(&["sessions", "revoke-user", "ana"]).await.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_a_user_are_counted_shown_and_ended_once_that_is_confirmed() {
+    let it = Harness::start().await;
+    let (person, _) = Person::operator(&it).await;
+    let ana = it.create_user("ana", &[]).await.to_string();
+    for number in 1..=12 {
+        it.sign_in_on("ana", device(&format!("phone-{number}")))
+            .await;
+    }
+    let kept = it.sign_in_on("ana", device("kept")).await.session_id;
+    let before = it.database.contents().await;
+    let user = ["sessions", "revoke-user", &ana, "--except", &kept];
+    let with = |more: &[&'static str]| [&user[..], more].concat();
+    let dry = person.say(&with(&["--dry-run"])).await.done();
+    let lines: Vec<&str> = dry.lines().collect();
+    assert_eq!(lines.len(), 12, "a header, ten, and the number: {dry}");
+    assert_eq!(lines[11], "12 sessions of ana would be ended");
+    let json = with(&["--dry-run", "--output", "json"]);
+    assert_eq!(person.say(&json).await.json()[0]["revokedSessionCount"], 12);
+    let (code, shown) = person.say_on_terminal(&user, "n\n").await;
+    assert!(shown.contains("End 12 sessions of ana? [y/N]"), "{shown}");
+    assert_eq!((code, it.database.contents().await), (1, before));
+
+    let (code, shown) = person.say_on_terminal(&user, "y\n").await;
+    assert!(shown.contains("ended 12 sessions of ana\n"), "{shown}");
+    assert_eq!(code, 0);
+    let (code, shown) = person.say_on_terminal(&user, "").await;
+    assert!(
+        shown.contains("0 sessions of ana would be ended"),
+        "{shown}"
+    );
+    assert_eq!(code, 0);
+    let rest = ["sessions", "revoke-user", "ana", "--yes"];
+    let rest = person.say(&rest).await.done();
     assert_eq!(rest, "ended 1 session of ana\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stats_are_three_tables_or_one_line() {
+    let it = Harness::start().await;
+    let (person, _) = Person::operator(&it).await;
+    it.database.until_counted().await;
+    it.sql("UPDATE session_stats SET begun_at = '-infinity', computed_at = NULL, took = NULL")
+        .await;
+    let _counting = it.replica().await;
+    it.database.until_counted().await;
+    let stats = ["sessions", "stats"];
+    let shown = person.say(&stats).await.done();
+    let tables: Vec<Vec<&str>> = shown
+        .split("\n\n")
+        .map(|table| table.lines().collect())
+        .collect();
+    assert_eq!(tables.len(), 3, "{shown}");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        tables[0]
+            .iter()
+            .any(|line| words(line) == "live_session_count 1"),
+        "{shown}"
+    );
+    assert_eq!(words(tables[1][1]), "test 1 1");
+    assert_eq!(words(tables[2][0]), "DAY OPENED ENDED");
+    assert!(
+        tables[2].len() == 32 && words(tables[2][1]).ends_with(" 1 0"),
+        "{shown}"
+    );
+    let as_json = [&stats[..], &["--output", "json"]].concat();
+    let json = person.say(&as_json).await.json();
+    assert_eq!((json.len(), &json[0]["liveSessionCount"]), (1, &"1".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

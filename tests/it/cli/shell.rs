@@ -34,6 +34,11 @@ async fn help_of_every_command_reads_as_it_did() {
             let said: Vec<&str> = arguments[1..].iter().map(String::as_str).collect();
             assert_eq!(say(&said, "", "").await.done(), help);
         }
+        let last = help.trim_end().rsplit("\n\n").next();
+        assert!(
+            last.is_some_and(|last| last.starts_with("Exit codes: 0 ")),
+            "{path:?}"
+        );
         helps.push_str(&format!("$ {}\n{help}\n", arguments.join(" ")));
     }
     insta::assert_snapshot!(helps);

@@ -153,6 +153,36 @@ async fn refusals_say_the_field_the_reason_and_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_password_goes_in_the_clear_to_another_machine_unless_that_is_wanted() {
+    let login = async |server: &str, more: &[&str]| {
+        let person = Person::at(server);
+        let login = [&["login", "ana", "--password-stdin"], more].concat();
+        person.say_with(&login, PASSWORD).await
+    };
+    // Nobody is there: what is not refused cannot be reached.
+    for near in ["http://127.9.9.9:1", "http://[::1]:1", "http://LOCALHOST:1"] {
+        login(near, &[]).await.failed(4);
+    }
+    login("https://198.51.100.7.invalid:1", &[]).await.failed(4);
+    for far in [
+        "http://far.invalid:1",
+        "HTTP://0.0.0.0:1",
+        "http://127.0.0.1.invalid:1",
+    ] {
+        let refused = login(far, &[]).await.failed(2);
+        assert!(
+            refused.contains("has no TLS") && refused.contains("--insecure"),
+            "{refused}"
+        );
+        login(far, &["--insecure"]).await.failed(4);
+        let person = Person::at(far);
+        person.say(&["sessions", "list"]).await.failed(2);
+        // A probe has no secrets.
+        person.say(&["health"]).await.failed(4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn session_is_refreshed_by_itself_and_never_left_in_between() {
     let it = Harness::with(&[
         "--access-token-lifetime",

@@ -76,12 +76,13 @@ async fn what_cannot_be_undone_is_refused_where_nobody_can_be_asked() {
     it.create_user("ana", &[]).await;
     it.sign_in("ana").await;
     let before = it.database.contents().await;
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
         &["users", "delete", "ana"],
         &["users", "disable", "ana"],
         &["users", "set-password", "ana", "--password-stdin"],
         &["keys", "rotate", "--emergency"],
         &["sessions", "revoke-all", "--login", "ana"],
+        &["sessions", "revoke-user", "ana"],
     ];
     for command in commands {
         // An answer that is not from a terminal is none.
