@@ -81,7 +81,8 @@ pub struct ListenOptions {
 
     /// The networks whose word about a caller's address is taken, separated by commas: of
     /// proxies and of the services in between. Empty for none; unix sockets are always
-    /// trusted.
+    /// trusted. Proxies tell it by x-forwarded-for or by forwarded: where a call has both,
+    /// neither counts.
     #[arg(
         long,
         env = "ROLLCALL_TRUSTED_PROXIES",

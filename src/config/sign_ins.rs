@@ -64,13 +64,13 @@ pub struct SignInOptions {
     pub max_sessions_per_client: Option<u32>,
 
     /// What happens to a sign-in beyond that: the least recently seen session ends
-    /// (end-oldest), or the sign-in is refused (refuse).
+    /// (end-least-recent), or the sign-in is refused (refuse).
     #[arg(
         long,
         env = "ROLLCALL_WHEN_SESSIONS_FULL",
         value_enum,
         hide_possible_values = true,
-        default_value = "end-oldest",
+        default_value = "end-least-recent",
         value_name = "RULE"
     )]
     pub when_sessions_full: WhenSessionsFull,
@@ -110,7 +110,7 @@ impl SignInOptions {
                 per_user: self.max_sessions_per_user,
                 per_client: self.max_sessions_per_client,
                 when_full: match self.when_sessions_full {
-                    WhenSessionsFull::EndOldest => WhenFull::EndOldest,
+                    WhenSessionsFull::EndLeastRecent => WhenFull::EndLeastRecent,
                     WhenSessionsFull::Refuse => WhenFull::Refuse,
                 },
             },
@@ -122,7 +122,7 @@ impl SignInOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WhenSessionsFull {
     /// The least recently seen session ends.
-    EndOldest,
+    EndLeastRecent,
     /// The sign-in is refused.
     Refuse,
 }

@@ -111,8 +111,8 @@ pub struct CreateUser {
 /// The options of `rollcall users create-first`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Refused while there is an operator, a user who has the role admin and is not disabled: sign in
-as one, and use `rollcall users create`.")]
+Refused while there is an operator, a user who has the role admin and is neither disabled nor
+locked: sign in as one, and use `rollcall users create`.")]
 pub struct CreateFirstUser {
     /// The login of the operator.
     #[arg(value_name = "LOGIN")]

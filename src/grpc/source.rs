@@ -6,7 +6,8 @@ use tonic::{Request, metadata::MetadataMap};
 
 use crate::model::forwarded::{TrustedProxies, forwarded, x_forwarded_for};
 
-/// What proxies note their clients in. Where both are there, the first counts.
+/// What proxies note their clients in. A proxy adds to one of them and passes the other on as
+/// the client sent it.
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED: &str = "forwarded";
 
@@ -18,8 +19,10 @@ pub type Proxies = Arc<TrustedProxies>;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
     peer: Option<IpAddr>,
-    trusted: bool,
     forwarded: Option<IpAddr>,
+    peer_trusted: bool,
+    /// Whether the caller itself is of a trusted network, and no client of a proxy there.
+    caller_trusted: bool,
 }
 
 impl Source {
@@ -27,10 +30,15 @@ impl Source {
         let peer = peer(request);
         let proxies = request.extensions().get::<Proxies>();
         let proxies = proxies.filter(|proxies| proxies.trusts(peer));
+        let hops = hops(request.metadata());
+        let forwarded = proxies.and_then(|proxies| proxies.client(&hops));
+        let trusted_client =
+            |proxies: &Proxies| forwarded.is_some_and(|client| proxies.trusts(Some(client)));
         Self {
             peer,
-            trusted: proxies.is_some(),
-            forwarded: proxies.and_then(|proxies| proxies.client(&hops(request.metadata()))),
+            forwarded,
+            peer_trusted: proxies.is_some(),
+            caller_trusted: proxies.is_some_and(|it| hops.is_empty() || trusted_client(it)),
         }
     }
 
@@ -42,13 +50,13 @@ impl Source {
 
     /// The address of the device, where the request has a field that tells it.
     pub(super) fn device(self, told: Option<IpAddr>) -> Option<IpAddr> {
-        told.filter(|_| self.trusted).or(self.address())
+        told.filter(|_| self.caller_trusted).or(self.address())
     }
 
     /// The same where a trusted peer is a service in between, whose own address says nothing.
     pub(super) fn device_of_service(self, told: Option<IpAddr>) -> Option<IpAddr> {
-        if self.trusted {
-            told.or(self.forwarded)
+        if self.peer_trusted {
+            told.filter(|_| self.caller_trusted).or(self.forwarded)
         } else {
             self.peer
         }
@@ -60,6 +68,8 @@ fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
     request.remote_addr().map(|peer| peer.ip().to_canonical())
 }
 
+/// The hops that proxies noted; one that hides all before it where both headers are there,
+/// since nobody knows which of them the client made up.
 fn hops(metadata: &MetadataMap) -> Vec<Option<IpAddr>> {
     let noted = |name, parse: fn(&str) -> Vec<Option<IpAddr>>| {
         let values = metadata.get_all(name).into_iter();
@@ -67,9 +77,10 @@ fn hops(metadata: &MetadataMap) -> Vec<Option<IpAddr>> {
         parsed.flatten().collect::<Vec<_>>()
     };
     let hops = noted(X_FORWARDED_FOR, x_forwarded_for);
-    if hops.is_empty() {
-        noted(FORWARDED, forwarded)
-    } else {
-        hops
+    let others = noted(FORWARDED, forwarded);
+    match (hops.is_empty(), others.is_empty()) {
+        (false, false) => vec![None],
+        (true, _) => others,
+        (false, true) => hops,
     }
 }

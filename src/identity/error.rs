@@ -119,8 +119,8 @@ pub enum Error {
     /// A key could not be used.
     #[error("cryptography failed: {0}")]
     Crypto(&'static str),
-    /// The task that ends a session panicked or was stopped.
-    #[error("the task that ends a session was stopped")]
+    /// The task that opens or ends a session panicked or was stopped.
+    #[error("the task that opens or ends a session was stopped")]
     Stopped,
     /// The database's signing key is sealed under another master key.
     #[error(

@@ -1,8 +1,8 @@
 //! What the flows count: how sign-ins and refreshes end, and what the operations port asks.
 
-use super::{Error, Granted, Identity, password::HashError};
+use super::{Error, Granted, Identity, RateLimit, password::HashError};
 use crate::{
-    metrics::{RefreshVerdict, SignInOutcome, Stream, TheftKind},
+    metrics::{self, RefreshVerdict, SignInOutcome, Stream, TheftKind},
     model::{session::EndReason, verdict::Reuse},
 };
 
@@ -51,11 +51,32 @@ impl Identity {
         Err(error)
     }
 
+    /// Counts a call that a limit refused, if it did.
+    pub(super) fn count_limited(
+        &self,
+        limit: RateLimit,
+        taken: Result<(), Error>,
+    ) -> Result<(), Error> {
+        if taken.is_err() {
+            let limit = match limit {
+                RateLimit::Login => metrics::RateLimit::Login,
+                RateLimit::Address => metrics::RateLimit::Address,
+            };
+            self.0.metrics.sessions().limited(limit);
+        }
+        taken
+    }
+
     /// Counts a sign-in.
     pub(super) fn count_sign_in<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         let outcome = match &result {
             Ok(_) => SignInOutcome::SignedIn,
-            Err(Error::InvalidCredentials) => SignInOutcome::InvalidCredentials,
+            // What a caller hears who is not known.
+            Err(Error::InvalidCredentials | Error::CallerNotAllowed) => {
+                SignInOutcome::InvalidCredentials
+            }
+            Err(Error::RateLimited { .. }) => SignInOutcome::Limited,
+            Err(Error::SessionLimitReached(_)) => SignInOutcome::Full,
             Err(Error::Hash(HashError::Busy)) => SignInOutcome::Busy,
             Err(_) => SignInOutcome::Failed,
         };

@@ -48,7 +48,9 @@ impl Identity {
     pub fn limit_address(&self, address: Option<IpAddr>) -> Result<(), Error> {
         let buckets = self.0.rate_limits.per_address.as_ref();
         match buckets.zip(address) {
-            Some((buckets, address)) => buckets.take(&network(address)),
+            Some((buckets, address)) => {
+                self.count_limited(RateLimit::Address, buckets.take(&network(address)))
+            }
             None => Ok(()),
         }
     }
@@ -64,7 +66,7 @@ impl Identity {
         };
         // However it is spelled. What is no login is nobody's, and counts as one.
         let key = Login::key_for_lookup(login).unwrap_or_default();
-        buckets.take(&key)
+        self.count_limited(RateLimit::Login, buckets.take(&key))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sign in: look up, check the password, open a session.
 
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
@@ -80,12 +81,19 @@ impl Identity {
         // Before anything is written, so that no session is opened without its token.
         self.0.signing_keys.ring()?;
         let identity = self.clone();
+        let (left, _waits) = oneshot::channel();
         // Who hangs up before the verdict would else leave a check that is counted and never
         // found right, or wrong.
-        to_the_end(async move { identity.check_and_open(&act, request).await }).await
+        to_the_end(async move { identity.check_and_open(&act, request, &left).await }).await
     }
 
-    async fn check_and_open(&self, act: &Act, request: SignIn) -> Result<SignedIn, Error> {
+    /// Opens no session once `left` is closed: nobody would have its token.
+    async fn check_and_open(
+        &self,
+        act: &Act,
+        request: SignIn,
+        left: &oneshot::Sender<()>,
+    ) -> Result<SignedIn, Error> {
         for _ in 0..ATTEMPTS {
             // Before anything is asked, so that a flood of passwords stays out of the pool.
             let admission = self.0.hasher.admit()?;
@@ -95,6 +103,10 @@ impl Identity {
                 .check(act, client_id, admission, &request.password, attempt)
                 .await
                 .map_err(|error| request.caller.tell(error))?;
+            if left.is_closed() {
+                self.settle(&checked.credentials).await?;
+                return Err(Error::Stopped);
+            }
             let new = self.new_session(&checked, &request)?;
             tell_log(new.user_id, new.id);
             let (opened, ended) = match self.open(act, &new).await? {
@@ -146,6 +158,12 @@ impl Identity {
         let begin =
             async |conn: &mut _| sign_ins::begin(conn, &key, services_only, max_attempts).await;
         Ok(self.0.pool.run(begin).await?)
+    }
+
+    /// Forgets the wrong passwords before a right one that opens no session.
+    async fn settle(&self, checked: &Credentials) -> Result<(), Error> {
+        let settle = async |conn: &mut _| sign_ins::settle(conn, checked).await;
+        Ok(self.0.pool.run(settle).await?)
     }
 
     async fn open(&self, act: &Act, new: &NewSession) -> Result<Opening, Error> {

@@ -54,9 +54,9 @@ kinds! {
     SignInOutcome in "outcome" {
         /// A session was opened.
         SignedIn = "signed_in",
-        /// No such user, a wrong password, or a disabled user.
+        /// No such user, a wrong password, or a disabled or locked user.
         InvalidCredentials = "invalid_credentials",
-        /// The account or the address has failed too often lately.
+        /// Too many for the login or from the address lately.
         Limited = "limited",
         /// As many passwords waited as may.
         Busy = "busy",
@@ -70,12 +70,10 @@ kinds! {
 kinds! {
     /// What a call had too many of.
     RateLimit in "limit" {
-        /// Sign-ins from one address.
+        /// Sign-ins, registrations and password resets from one address.
         Address = "address",
         /// Sign-ins with one login.
         Login = "login",
-        /// Failed sign-ins to one account, over all replicas.
-        Account = "account",
     }
 }
 

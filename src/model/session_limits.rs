@@ -15,7 +15,7 @@ pub struct SessionLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// The least recently seen ends.
-    EndOldest,
+    EndLeastRecent,
     /// The sign-in is refused.
     Refuse,
 }

@@ -10,7 +10,7 @@ mod unlock;
 
 pub use fail::{Failure, fail};
 pub(super) use unlock::FORGET;
-pub use unlock::unlock;
+pub use unlock::{settle, unlock};
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -75,11 +75,14 @@ const RULE: &str = "), place AS (\
        SELECT user_id, attempts, 0, 0 FROM place \
        ON CONFLICT (user_id) DO UPDATE SET attempts = CASE \
            WHEN t.attempts + excluded.attempts >= (SELECT max_attempts FROM rule) THEN 100 \
-           ELSE t.attempts + excluded.attempts END, failed_at = CASE WHEN (SELECT delays FROM rule)[least(t.failures, \
-           cardinality((SELECT delays FROM rule)))] > 0 THEN now() ELSE t.failed_at END \
+           ELSE t.attempts + excluded.attempts END, \
+         failed_at = CASE WHEN (SELECT delays FROM rule)[CASE WHEN t.failures > 0 THEN \
+             least(greatest(t.failures, t.attempts - 1), cardinality((SELECT delays FROM rule))) \
+           END] > 0 THEN now() ELSE t.failed_at END \
        WHERE t.attempts < (SELECT max_attempts FROM rule) AND (t.failed_at IS NULL \
-         OR now() >= t.failed_at + coalesce((SELECT delays FROM rule)[least(t.failures, \
-           cardinality((SELECT delays FROM rule)))], 0) * '1 second'::interval) \
+         OR now() >= t.failed_at + coalesce((SELECT delays FROM rule)[CASE WHEN t.failures > 0 THEN \
+             least(greatest(t.failures, t.attempts - 1), cardinality((SELECT delays FROM rule))) \
+           END], 0) * '1 second'::interval) \
        RETURNING t.attempts, t.opened\
      ) SELECT place.user_id, known.id, known.password_hash, coalesce(known.disabled, false), \
          begun.attempts, begun.opened \
@@ -107,7 +110,9 @@ type Row = (
 statement! {
     /// A hundred attempts stand for as many as are allowed, so that what is locked shows.
     /// Once wrong passwords bring a delay, the beginning of a check renews it as well, so
-    /// that of many at once one is made.
+    /// that of many at once one is made. Once one was wrong, those whose outcome is not known
+    /// yet count as wrong, all but one: else a burst would begin before it is delayed. While
+    /// none was, nothing does: many right passwords at once delay nobody.
     Begin(&Binds<'a>) -> RowSql = |it|
         "WITH known AS (\
            SELECT u.id, u.password_hash, u.disabled_at IS NOT NULL AS disabled \

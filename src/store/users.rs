@@ -15,14 +15,13 @@ pub(super) use row::{COLUMNS, UserRow, UserSql};
 pub use write::{Change, NewUser, create, delete, expire_sessions, forget_failures, lock, update};
 
 use diesel::{
-    ExpressionMethods, OptionalExtension, PgArrayExpressionMethods, QueryDsl,
-    dsl::{exists, select},
-    sql_types::{Text, Uuid as SqlUuid},
+    OptionalExtension,
+    sql_types::{Bool, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::{Error, schema::users, statement::statement};
+use super::{Error, statement::statement};
 use crate::model::{ids::UserId, password::PasswordHash, role::ADMIN, user::User};
 
 /// What a sign-in checks.
@@ -71,14 +70,21 @@ pub async fn find_by_login(
     row.map(User::try_from).transpose()
 }
 
-/// Whether there is an operator who is not disabled. It may look at every user.
+struct HeldRole<'a>(&'a str);
+
+statement! {
+    HasOperator(&HeldRole<'a>) -> Bool = |role|
+        "SELECT EXISTS (SELECT FROM users AS u WHERE u.disabled_at IS NULL AND ", [Text: role.0],
+        " = ANY (u.roles) AND NOT EXISTS (\
+           SELECT FROM user_sign_ins AS t WHERE t.user_id = u.id AND t.attempts >= 100))"
+}
+
+/// Whether there is an operator who can sign in: who is neither disabled nor locked. It may
+/// look at every user.
 ///
 /// # Errors
 ///
 /// When the database cannot be asked.
 pub async fn has_operator(conn: &mut AsyncPgConnection) -> Result<bool, Error> {
-    let operators = users::table
-        .filter(users::disabled_at.is_null())
-        .filter(users::roles.contains(vec![ADMIN]));
-    Ok(select(exists(operators)).get_result(conn).await?)
+    Ok(HasOperator(&HeldRole(ADMIN)).get_result(conn).await?)
 }

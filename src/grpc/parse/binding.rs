@@ -36,17 +36,18 @@ impl Fields {
         if !binding.user_agent && !has_prefix {
             self.reject("binding", "must have at least one condition");
         }
+        // What is no address is named as such with the device.
+        let given = device.and_then(|device| device.ip_address.parse::<IpAddr>().ok());
+        let address = source.device(given.map(|address| address.to_canonical()));
         if let Some(device) = device {
             if binding.user_agent && device.user_agent.is_empty() {
                 self.reject("device.user_agent", "is required by the binding");
             }
-            if has_prefix && device.ip_address.is_empty() && source.address().is_none() {
+            let named = !device.ip_address.is_empty() && given.is_none();
+            if has_prefix && address.is_none() && !named {
                 self.reject("device.ip_address", "is required by the binding");
             }
         }
-        // What is no address has been named as such.
-        let given = device.and_then(|device| device.ip_address.parse::<IpAddr>().ok());
-        let address = source.device(given.map(|address| address.to_canonical()));
         let reaction = self.reaction("binding.reaction", binding.reaction);
         Some(Binding {
             user_agent: binding.user_agent,

@@ -38,27 +38,43 @@ struct Binds<'a> {
 }
 
 statement! {
-    /// A refusal that is told once a minute is found by the time in the ids of events.
+    /// Refusals that need no right to bring about are told once a minute: those of a user are
+    /// found by the time in the ids of events, those of nobody by that in the row of the login,
+    /// where it says nothing else. Who has as many attempts as a limit that was lowered is
+    /// locked here.
     Fail(&Binds<'a>) -> Nullable<Int4> = |it|
         "WITH counted AS (\
-           UPDATE user_sign_ins AS t SET failures = t.failures + new.wrong, \
-             attempts = greatest(t.attempts, t.failures + new.wrong), \
-             failed_at = CASE new.wrong WHEN 1 THEN now() ELSE t.failed_at END \
-           FROM (SELECT ", [Bool: it.wrong], "::integer AS wrong) AS new WHERE t.user_id = ",
-        [SqlUuid: it.row], " RETURNING t.attempts, t.failures * new.wrong AS failures\
+           UPDATE user_sign_ins AS t SET failures = t.failures + old.wrong, \
+             attempts = CASE WHEN old.lowered THEN 100 \
+               ELSE greatest(t.attempts, t.failures + old.wrong) END, \
+             failed_at = CASE WHEN old.wrong = 1 OR old.unknown AND NOT old.lately THEN now() \
+               ELSE t.failed_at END \
+           FROM (\
+             SELECT o.user_id, new.wrong, new.reason = 'UNKNOWN_LOGIN' AS unknown, \
+               coalesce(o.failed_at > now() - interval '1 min', false) AS lately, \
+               new.reason = 'LOCKED' AND o.attempts >= new.max_attempts AND o.attempts < 100 \
+                 AS lowered \
+             FROM user_sign_ins AS o, (SELECT ", [Bool: it.wrong], "::integer AS wrong, ",
+        [Text: it.reason], "::text AS reason, ", [Int4: it.max_attempts],
+        "::integer AS max_attempts) AS new WHERE o.user_id = ", [SqlUuid: it.row], " FOR UPDATE OF o\
+           ) AS old WHERE t.user_id = old.user_id \
+           RETURNING t.attempts, t.failures * old.wrong AS failures, old.lowered, \
+             old.unknown AND old.lately AS known\
          ), failure AS (\
-           SELECT f.reason, coalesce(counted.attempts, 0) AS attempts, jsonb_build_object(\
-             'reason', f.reason, 'client_id', ", [Text: it.client_id], "::text, \
-             'failed_attempts', coalesce(counted.failures, 0)) AS detail \
+           SELECT f.reason, coalesce(counted.attempts, 0) AS attempts, \
+             coalesce(counted.lowered, false) AS lowered, coalesce(counted.known, false) AS known, \
+             jsonb_build_object('reason', f.reason, 'client_id', ", [Text: it.client_id], "::text, \
+               'failed_attempts', coalesce(counted.failures, 0)) AS detail \
            FROM (SELECT ", [Text: it.reason], "::text AS reason) AS f LEFT JOIN counted ON true\
          ), what AS (\
            SELECT 'SIGN_IN_FAILED' AS kind, detail FROM failure \
-           WHERE reason <> 'LOCKED' OR NOT EXISTS (SELECT FROM audit_events AS earlier \
-             WHERE earlier.user_id = ", [SqlUuid: it.user_id], " AND earlier.id > \
+           WHERE NOT known AND (reason NOT IN ('LOCKED', 'DISABLED') OR NOT EXISTS (\
+             SELECT FROM audit_events AS earlier WHERE earlier.user_id = ", [SqlUuid: it.user_id],
+        "      AND earlier.id > \
                (lpad(to_hex(((date_part('epoch', now()) - 60) * 1000)::bigint), 12, '0') \
-                 || repeat('0', 20))::uuid \
-             AND earlier.kind = 'SIGN_IN_FAILED' AND earlier.detail ->> 'reason' = 'LOCKED') \
-           UNION ALL SELECT 'USER_LOCKED', detail FROM failure WHERE ", [Bool: it.last],
+                 || repeat('0', 20))::uuid AND earlier.kind = 'SIGN_IN_FAILED' \
+               AND earlier.detail ->> 'reason' = failure.reason)) \
+           UNION ALL SELECT 'USER_LOCKED', detail FROM failure WHERE lowered OR ", [Bool: it.last],
         "    AND attempts >= ", [Int4: it.max_attempts],
         "), told AS (", {INSERT}, "SELECT ", [SqlUuid: it.user_id], ", NULL::uuid, kind, detail, ",
         (it.by), " FROM what) SELECT failures FROM counted"

@@ -1,6 +1,6 @@
 //! Users whose passwords are not checked, and the end of that.
 
-use diesel::sql_types::{Int8, Uuid as SqlUuid};
+use diesel::sql_types::{Int8, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -8,6 +8,7 @@ use super::super::{
     Error,
     audit::{By, INSERT},
     statement::statement,
+    users::Credentials,
 };
 use crate::model::{audit::Act, ids::UserId};
 
@@ -19,6 +20,11 @@ struct Binds<'a> {
     by: By<'a>,
 }
 
+struct SettleBinds<'a> {
+    user_id: Uuid,
+    password_hash: &'a str,
+}
+
 statement! {
     Unlock(&Binds<'a>) -> Int8 = |it|
         "WITH unlocked AS (\
@@ -27,6 +33,28 @@ statement! {
          ), told AS (", {INSERT},
         "SELECT user_id, NULL::uuid, 'USER_UNLOCKED', '{}'::jsonb, ", (it.by),
         " FROM unlocked) SELECT count(*) FROM unlocked"
+}
+
+statement! {
+    /// The count is not of another password that was set meanwhile.
+    Settle(&SettleBinds<'a>) -> () = |it|
+        "UPDATE user_sign_ins AS t SET attempts = 0, failures = 0, failed_at = NULL \
+         FROM users AS u WHERE u.id = ", [SqlUuid: it.user_id], " AND u.disabled_at IS NULL \
+           AND u.password_hash = ", [Text: it.password_hash], " AND t.user_id = u.id"
+}
+
+/// Forgets the wrong passwords before one that was found right.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn settle(conn: &mut AsyncPgConnection, checked: &Credentials) -> Result<(), Error> {
+    let binds = SettleBinds {
+        user_id: checked.user_id.0,
+        password_hash: checked.password_hash.as_phc(),
+    };
+    Settle(&binds).execute(conn).await?;
+    Ok(())
 }
 
 /// Lets a user's passwords be checked again; `false` where none had failed.

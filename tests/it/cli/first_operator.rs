@@ -26,6 +26,23 @@ async fn first_operator_is_created_once_with_a_password_shown_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn operators_who_are_all_locked_are_none() {
+    let database = Database::create().await;
+    let create =
+        async |login: &str| say(&["users", "create-first", login], database.url(), "").await;
+    create("ana").await.done();
+    let count = "INSERT INTO user_sign_ins (user_id, attempts, failures, opened) \
+         SELECT id, 99, 99, 0 FROM users";
+    database.sql(count).await;
+    create("ben").await.failed(1);
+    database
+        .sql("UPDATE user_sign_ins SET attempts = 100")
+        .await;
+    create("ben").await.done();
+    create("cid").await.failed(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn password_from_standard_input_is_checked_and_not_shown() {
     let database = Database::create().await;
     let create = ["users", "create-first", "ana", "--password-stdin"];

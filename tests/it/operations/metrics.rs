@@ -3,19 +3,20 @@
 use std::{collections::BTreeMap, future::Future};
 
 use rollcall::proto::v1::{
-    AuthenticateRequest, LogoutRequest, RevokeSessionRequest, WatchRevocationsRequest,
+    AuthenticateRequest, Device, LogoutRequest, RevokeSessionRequest, WatchRevocationsRequest,
 };
 use tonic::{Code, Status};
 
 use super::scrape::{Scrape, scrape, start};
-use crate::harness::{Harness, authenticate, patiently, request_id};
+use crate::harness::{Harness, authenticate, device, patiently, request_id};
 
 /// The counters of what people do.
-const COUNTED: [&str; 6] = [
+const COUNTED: [&str; 7] = [
     "rollcall_calls_total{method=\"rollcall.v1.",
     "rollcall_refreshes_total",
     "rollcall_thefts_total",
     "rollcall_sign_ins_total",
+    "rollcall_limited_total",
     "rollcall_sessions_ended_total",
     "rollcall_hashing_refused_total",
 ];
@@ -74,6 +75,70 @@ async fn sign_ins_are_counted_by_their_outcome() {
         ("sign_ins_total{outcome=\"invalid_credentials\"}", 2.0),
     ]);
     assert_eq!(changes.await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_ins_that_meet_a_limit_are_counted_by_it() {
+    let it = start(&["--sign-ins-per-login", "1", "--sign-ins-per-address", "2"]).await;
+    it.create_user("ana", &[]).await;
+    let from = |login: &str, ip_address: &str| AuthenticateRequest {
+        device: Some(Device {
+            ip_address: ip_address.to_owned(),
+            ..device("phone")
+        }),
+        ..authenticate(login)
+    };
+    let changes = counted(&it, async {
+        for (request, expected) in [
+            (from("ana", "192.0.2.1"), Code::Ok),
+            (from("ana", "192.0.2.1"), Code::ResourceExhausted),
+            (from("ben", "192.0.2.1"), Code::ResourceExhausted),
+        ] {
+            assert_eq!(code(it.auth().authenticate(request).await), expected);
+        }
+    });
+    let expected = expect([
+        (&call("Auth/Authenticate", "OK"), 1.0),
+        (&call("Auth/Authenticate", "RESOURCE_EXHAUSTED"), 2.0),
+        ("sign_ins_total{outcome=\"signed_in\"}", 1.0),
+        ("sign_ins_total{outcome=\"limited\"}", 2.0),
+        ("limited_total{limit=\"login\"}", 1.0),
+        ("limited_total{limit=\"address\"}", 1.0),
+    ]);
+    assert_eq!(changes.await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_give_way_and_sign_ins_that_find_no_room_are_counted() {
+    let it = start(&["--max-sessions-per-user=1", "--when-sessions-full=refuse"]).await;
+    let yielding = crate::harness::Replica::start(
+        &it.database,
+        &[&super::scrape::PORT[..], &["--max-sessions-per-user=1"]].concat(),
+    )
+    .await;
+    it.create_user("ana", &[]).await;
+    let on = |device_id: &str| AuthenticateRequest {
+        device: Some(device(device_id)),
+        ..authenticate("ana")
+    };
+    let changes = counted(&it, async {
+        it.auth().authenticate(on("phone")).await.expect("has room");
+        it.auth().authenticate(on("phone")).await.expect("replaces");
+        let full = it.auth().authenticate(on("laptop")).await;
+        assert_eq!(code(full), Code::FailedPrecondition);
+    });
+    let expected = expect([
+        (&call("Auth/Authenticate", "OK"), 2.0),
+        (&call("Auth/Authenticate", "FAILED_PRECONDITION"), 1.0),
+        ("sign_ins_total{outcome=\"signed_in\"}", 2.0),
+        ("sign_ins_total{outcome=\"full\"}", 1.0),
+        ("sessions_ended_total{reason=\"REPLACED\"}", 1.0),
+    ]);
+    assert_eq!(changes.await, expected);
+    let taken = yielding.auth().authenticate(on("laptop")).await;
+    taken.expect("displaces");
+    let displaced = "rollcall_sessions_ended_total{reason=\"DISPLACED\"}";
+    assert_eq!(scrape(&yielding).await.value(displaced), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,16 @@ use futures_util::future::join_all;
 use rollcall::proto::v1;
 
 use super::{WRONG, assert_refused, assert_taken, attempt, count, counted, events, with_password};
-use crate::harness::{Harness, NEXT_PASSWORD, PASSWORD, REVOKE, Replica, reason, request_id};
+use crate::{
+    harness::{Harness, NEXT_PASSWORD, PASSWORD, REVOKE, Replica, patiently, reason, request_id},
+    operations::scrape::{PORT, scrape},
+};
+
+/// Makes what was told of nobody, and of users, an hour old.
+const AN_HOUR_AGO: [&str; 2] = [
+    "UPDATE user_sign_ins SET failed_at = failed_at - interval '1 hour'",
+    "UPDATE audit_events SET id = ('00' || substr(id::text, 3))::uuid",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_wrong_passwords_at_once_on_two_replicas_the_hundredth_is_the_last_checked() {
@@ -12,11 +21,19 @@ async fn of_many_wrong_passwords_at_once_on_two_replicas_the_hundredth_is_the_la
     let other = Replica::start(&it.database, &["--hashing-queue", "20"]).await;
     it.create_user("ana", &[]).await;
     count(&it, 97, 0, "NULL").await;
+    // All are begun before the first is found wrong.
+    let lock = it.database.connect().await;
+    let exclusive = "BEGIN; LOCK TABLE audit_events";
+    lock.batch_execute(exclusive).await.expect("locks");
     let replicas = [&it.server, &other].into_iter().cycle();
     let guesses = replicas
         .take(12)
         .map(|replica| assert_refused(replica, "ana", WRONG));
-    join_all(guesses).await;
+    let unlock = async {
+        it.database.until_blocked("WITH counted", 12).await;
+        lock.batch_execute("COMMIT").await.expect("unlocks");
+    };
+    tokio::join!(join_all(guesses), unlock);
     assert_eq!(counted(&it).await, (100, 3));
     let wrong = "kind = 'SIGN_IN_FAILED' AND detail ->> 'reason' = 'WRONG_PASSWORD'";
     assert_eq!(events(&it, wrong).await, 3);
@@ -31,6 +48,39 @@ async fn option_lowers_how_many_are_checked() {
     assert_refused(&it, "ana", WRONG).await;
     assert_refused(&it, "ana", PASSWORD).await;
     assert_eq!(counted(&it).await, (100, 1), "which stands for all of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lowered_limit_locks_who_has_as_many_already_and_tells_once() {
+    let it = Harness::with(&["--max-failed-attempts", "5"]).await;
+    it.create_user("ana", &[]).await;
+    count(&it, 7, 7, "now() - interval '1 day'").await;
+    for _ in 0..2 {
+        assert_refused(&it, "ana", PASSWORD).await;
+    }
+    assert_eq!(counted(&it).await, (100, 7), "which shows as locked");
+    assert_eq!(events(&it, "kind = 'USER_LOCKED'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_anybody_can_bring_about_is_told_once_a_minute() {
+    let it = Harness::start().await;
+    it.create_user("disabled", &[]).await;
+    it.sql("UPDATE users SET disabled_at = now()").await;
+    let mut told = Vec::new();
+    for expire in ["SELECT 1", AN_HOUR_AGO[0], AN_HOUR_AGO[1]] {
+        it.sql(expire).await;
+        for login in ["nobody", "nobody", "disabled", "disabled"] {
+            assert_refused(&it, login, PASSWORD).await;
+        }
+        let reasons = ["UNKNOWN_LOGIN", "DISABLED"];
+        let mut counts = [0; 2];
+        for (count, reason) in counts.iter_mut().zip(reasons) {
+            *count = events(&it, &format!("detail ->> 'reason' = '{reason}'")).await;
+        }
+        told.push(counts);
+    }
+    assert_eq!(told, [[1, 1], [2, 1], [2, 2]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,6 +109,19 @@ async fn first_wrong_passwords_bring_no_delay() {
     let it = Harness::start().await;
     it.create_user("ana", &[]).await;
     count(&it, 4, 4, "now()").await;
+    assert_taken(&it, "ana").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_under_way_bring_a_delay_once_one_was_wrong() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    count(&it, 15, 1, "now() - interval '8 min'").await;
+    assert_refused(&it, "ana", PASSWORD).await;
+    assert_eq!(counted(&it).await, (15, 1), "it was not checked");
+    count(&it, 15, 1, "now() - interval '9 min'").await;
+    assert_taken(&it, "ana").await;
+    count(&it, 15, 0, "NULL").await;
     assert_taken(&it, "ana").await;
 }
 
@@ -113,6 +176,36 @@ async fn sign_in_whose_caller_hangs_up_is_counted_to_its_end() {
     it.database
         .until("EXISTS (SELECT FROM user_sign_ins WHERE attempts = 0 AND opened = 1)")
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn right_password_of_a_caller_who_has_hung_up_opens_no_session() {
+    let it = Harness::with(&PORT).await;
+    it.create_user("ana", &[]).await;
+    count(&it, 3, 3, "now()").await;
+    let lock = it.database.lock("SELECT 1 FROM user_sign_ins").await;
+    let (mut auth, request) = (it.auth(), with_password("ana", PASSWORD));
+    let call = tokio::spawn(async move { auth.authenticate(request).await.map(drop) });
+    it.database.until_blocked("WITH known AS", 1).await;
+    call.abort();
+    call.await.expect_err("hung up");
+    let in_flight = "rollcall_calls_in_flight{method=\"rollcall.v1.Auth/Authenticate\"}";
+    patiently("the server has seen it", async {
+        while scrape(&it).await.value(in_flight) > 0.0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    lock.batch_execute("COMMIT").await.expect("unlocks");
+    it.database
+        .until("EXISTS (SELECT FROM user_sign_ins WHERE attempts = 0 AND failures = 0)")
+        .await;
+    let opened = "SELECT (SELECT count(*) FROM sessions) + (SELECT sum(opened) FROM user_sign_ins)";
+    assert_eq!(
+        it.scalar::<i64>(&format!("SELECT ({opened})::bigint"))
+            .await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

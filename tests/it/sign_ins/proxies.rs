@@ -91,11 +91,69 @@ async fn trusted_peer_is_believed() {
     ] {
         assert_eq!(address(&it, &call).await, expected, "{:?}", call.header);
     }
-    let field = Call {
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn field_is_believed_from_callers_of_trusted_networks_alone() {
+    let it = Harness::with(&["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]).await;
+    it.create_user("ana", &[]).await;
+    for (header, expected) in [
+        (None, "198.51.100.1"),
+        // A service behind the proxy.
+        (Some(("x-forwarded-for", "10.0.0.9")), "198.51.100.1"),
+        (Some(("forwarded", "for=10.0.0.9")), "198.51.100.1"),
+        // Anybody behind it.
+        (Some(("x-forwarded-for", "192.0.2.7")), "192.0.2.7"),
+        (Some(("forwarded", "for=192.0.2.7")), "192.0.2.7"),
+        (Some(("x-forwarded-for", "unknown")), "127.0.0.1"),
+    ] {
+        let call = Call {
+            header,
+            field: "198.51.100.1",
+        };
+        assert_eq!(address(&it, &call).await, expected, "{header:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_headers_at_once_are_believed_as_little_as_the_field_with_them() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    let both = Call {
         header: Some(("x-forwarded-for", "192.0.2.7")),
         field: "198.51.100.1",
     };
-    assert_eq!(address(&it, &field).await, "198.51.100.1");
+    let mut request = both.request(v1::AuthenticateRequest {
+        device: Some(v1::Device {
+            ip_address: both.field.to_owned(),
+            ..device("")
+        }),
+        ..authenticate("ana")
+    });
+    let made_up = "for=203.0.113.9".parse().expect("ASCII");
+    request.metadata_mut().insert("forwarded", made_up);
+    let reply = it.auth().authenticate(request).await.expect("signs in");
+    let session = reply.into_inner().session.expect("a session");
+    assert_eq!(session.device.expect("a device").ip_address, "127.0.0.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_of_a_proxy_cannot_renew_from_where_it_says() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    let watch = it.sign_in_single("ana").await;
+    let lie = Call {
+        header: Some(("x-forwarded-for", "192.0.2.7")),
+        field: "198.51.100.1",
+    };
+    let renew = lie.request(v1::RenewRequest {
+        access_token: watch.access_token,
+        ip_address: lie.field.to_owned(),
+        ..v1::RenewRequest::default()
+    });
+    let renewed = it.auth().renew(renew).await.expect("renews").into_inner();
+    let session = renewed.session.expect("a session");
+    assert_eq!(session.last_ip_address, "192.0.2.7");
 }
 
 #[tokio::test(flavor = "multi_thread")]
