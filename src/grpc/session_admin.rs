@@ -141,10 +141,8 @@ impl SessionAdmin for SessionAdminService {
         let order = sweep::parse(&mut fields, &list, request, online);
         let order = fields.finish(|| Some(order))?;
         let caller = self.identity.admin(token).await?;
-        let sweep = self
-            .identity
-            .sweep_sessions(&caller, act.by(caller.actor()), order)
-            .await?;
+        let act = act.by(caller.actor());
+        let sweep = self.identity.sweep_sessions(caller, act, order).await?;
         let progress = sweep::progress(sweep, list, deadline);
         Ok(Response::new(Box::pin(progress)))
     }

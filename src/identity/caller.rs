@@ -23,6 +23,8 @@ pub struct Caller {
     pub session_id: SessionId,
     /// What the user may do now, whatever the token says.
     pub roles: Roles,
+    /// Which key signed the token.
+    kid: String,
     /// When the user signed in.
     authenticated_at: OffsetDateTime,
     /// The database's time at the check.
@@ -68,11 +70,17 @@ impl Identity {
     /// When the token is invalid or expired, superseded where only the newest counts, its
     /// session has ended, or the database cannot be asked.
     pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
-        let claims = self.claims(access_token)?;
+        let ring = self.0.signing_keys.ring()?;
+        let mut kid = String::new();
+        let claims = self.claims_by(access_token, |named| {
+            named.clone_into(&mut kid);
+            ring.find(named)
+        })?;
         let (user_id, session_id) = (claims.user_id(), claims.session_id());
         tell_log(user_id, session_id);
         let standing = self.find_standing(user_id, session_id).await?;
-        Caller::of(&claims, standing, self.0.settings.superseded)
+        let caller = Caller::of(&claims, standing, self.0.settings.superseded)?;
+        Ok(Caller { kid, ..caller })
     }
 
     /// The caller behind an access token, who must be an operator.
@@ -90,13 +98,17 @@ impl Identity {
     }
 
     /// Sees that a caller who began something long as an operator may still go on with it:
-    /// the token may have expired meanwhile, and the session must not have ended.
+    /// the token may have expired meanwhile, but no key was dropped that it may have been
+    /// forged with, and the session must not have ended.
     ///
     /// # Errors
     ///
-    /// When the session has ended or the user is no operator any more, or the database
-    /// cannot be asked.
+    /// When the token's key was dropped, the session has ended or the user is no operator any
+    /// more, or the database cannot be asked.
     pub async fn still_admin(&self, caller: &Caller) -> Result<(), Error> {
+        let ring = self.0.signing_keys.ring()?;
+        ring.find_former(&caller.kid)
+            .ok_or(Error::AccessTokenInvalid)?;
         let standing = self
             .find_standing(caller.user_id, caller.session_id)
             .await?;
@@ -146,6 +158,7 @@ impl Caller {
             user_id: standing.session.user_id,
             session_id: standing.session.id,
             roles,
+            kid: String::new(),
             authenticated_at: standing.session.created_at,
             now: standing.now,
         })

@@ -5,17 +5,23 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
-use super::{Caller, Error, Identity, caller::live_roles};
+use super::{Caller, Error, Identity};
 use crate::{
     model::{
-        audit::{Act, Detail, EventKind, NewEvent, SessionsRevocation},
-        ids::{SessionId, UserId},
+        audit::{Act, Detail, EventId, EventKind, NewEvent, SessionsRevocation},
+        ids::SessionId,
+        session::EndReason,
     },
     store::{
-        audit,
+        audit::{self, SLACK},
         sessions::{self, Filter, Swept, WINDOW, Window},
     },
 };
+
+/// By how much the clock of the replica that made a session's id may be behind.
+const SKEW: time::Duration = time::Duration::minutes(2);
+/// How long to wait between two looks at whether earlier sign-ins are still under way.
+const REST: Duration = Duration::from_millis(250);
 
 /// Which sessions are to be swept, and whether they are only counted.
 #[derive(Clone, Debug)]
@@ -33,7 +39,7 @@ pub struct SweepOrder {
 /// What a sweep does with the sessions that it meets.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Ends them.
+    /// Ends them, and those whose sign-ins are under way.
     End {
         /// The filter as the audit trail is to have it.
         filter: String,
@@ -60,9 +66,11 @@ pub struct Sweep {
     /// By which call they end; `None` where they are only counted.
     act: Option<Act>,
     filter: Filter,
-    caller: (UserId, SessionId),
-    /// The database's time at the caller's check.
-    began: OffsetDateTime,
+    caller: Caller,
+    /// Where a look for those that were opened meanwhile ends: the least id of a session
+    /// whose sign-in may not have been over when the walk began.
+    floor: SessionId,
+    started: Instant,
     progress: Progress,
     batches: u32,
     is_over: bool,
@@ -79,7 +87,7 @@ impl Identity {
     /// When the database cannot be asked.
     pub async fn sweep_sessions(
         &self,
-        caller: &Caller,
+        caller: Caller,
         act: Act,
         order: SweepOrder,
     ) -> Result<Sweep, Error> {
@@ -93,17 +101,27 @@ impl Identity {
         }
         let act = match order.effect {
             Effect::End { filter } => {
-                self.tell_of_sweep(&act, filter).await?;
+                // Where an earlier call is gone on with, that one has told.
+                if order.after.is_none() {
+                    self.tell_of_sweep(&act, filter).await?;
+                }
                 Some(act)
             }
             Effect::Count => None,
+        };
+        let floor = match (order.after, &act) {
+            // How long ago the earlier call began is not known.
+            (Some(after), _) => after,
+            (None, Some(_)) => SessionId(EventId::first_of(self.fence().await? - SKEW).0),
+            (None, None) => SessionId(EventId::first_of(caller.now()).0),
         };
         Ok(Sweep {
             identity: self.clone(),
             act,
             filter,
-            caller: (caller.user_id, caller.session_id),
-            began: caller.now(),
+            caller,
+            floor,
+            started: Instant::now(),
             progress: Progress {
                 met: 0,
                 examined: 0,
@@ -113,6 +131,12 @@ impl Identity {
             is_over,
             pause: Duration::ZERO,
         })
+    }
+
+    async fn fence(&self) -> Result<OffsetDateTime, Error> {
+        let overlap = self.0.settings.revocation_overlap;
+        let fence = async |conn: &mut _| audit::fence(conn, overlap).await;
+        Ok(self.0.pool.run(fence).await?)
     }
 
     async fn tell_of_sweep(&self, act: &Act, filter: String) -> Result<(), Error> {
@@ -146,18 +170,46 @@ impl Sweep {
             self.check_caller().await?;
         }
         let started = Instant::now();
-        let swept = self.batch().await?;
+        let swept = self.batch(self.progress.rest).await?;
         self.pause = started.elapsed();
         self.count(swept);
+        if self.is_over && self.act.is_some() {
+            self.look_again().await?;
+            let Progress { met, examined, .. } = self.progress;
+            tracing::info!(ended = met, examined, "sessions revoked");
+        }
         Ok(Some(self.progress))
     }
 
-    async fn batch(&self) -> Result<Swept, Error> {
+    /// Ends the sessions of sign-ins that were under way when the walk began: once they are
+    /// over, looks a second time at those whose ids are as new.
+    async fn look_again(&mut self) -> Result<(), Error> {
+        sleep((SLACK + REST).saturating_sub(self.started.elapsed())).await;
+        while self.identity.fence().await? < self.caller.now() {
+            sleep(REST).await;
+            self.check_caller().await?;
+        }
+        let mut after = None;
+        loop {
+            let started = Instant::now();
+            let swept = self.batch(after).await?;
+            self.progress.met += swept.met as u64;
+            after = swept.last.filter(|last| last.0 > self.floor.0);
+            if after.is_none() || swept.examined < WINDOW {
+                return Ok(());
+            }
+            sleep(started.elapsed()).await;
+            self.check_caller().await?;
+        }
+    }
+
+    async fn batch(&self, after: Option<SessionId>) -> Result<Swept, Error> {
         let window = Window {
             filter: &self.filter,
-            spared: self.caller.1,
-            opened_until: self.began,
-            after: self.progress.rest,
+            spared: self.caller.session_id,
+            opened_until: self.caller.now(),
+            after,
+            overlap: self.identity.0.settings.revocation_overlap,
         };
         let pool = &self.identity.0.pool;
         let Some(act) = &self.act else {
@@ -167,7 +219,7 @@ impl Sweep {
         let sweep = async |conn: &mut _| sessions::sweep(conn, act, &window).await;
         let swept = pool.run(sweep).await?;
         if swept.met > 0 {
-            self.identity.0.feed.wake();
+            self.identity.ended(EndReason::RevokedByAdmin, swept.met);
         }
         Ok(swept)
     }
@@ -178,10 +230,6 @@ impl Sweep {
         self.progress.examined += swept.examined as u64;
         self.is_over = swept.examined < WINDOW;
         self.progress.rest = swept.last.filter(|_| !self.is_over);
-        if self.is_over && self.act.is_some() {
-            let Progress { met, examined, .. } = self.progress;
-            tracing::info!(ended = met, examined, "sessions revoked");
-        }
     }
 
     /// A sweep may take longer than its caller stays an operator.
@@ -189,13 +237,6 @@ impl Sweep {
         if self.identity.0.feed.is_stopped() {
             return Err(Error::NotReady);
         }
-        let (user_id, session_id) = self.caller;
-        let standing = self.identity.find_standing(user_id, session_id).await?;
-        let standing = standing.ok_or(Error::AccessTokenInvalid)?;
-        if live_roles(&standing)?.include_admin() {
-            Ok(())
-        } else {
-            Err(Error::AdminRequired)
-        }
+        self.identity.still_admin(&self.caller).await
     }
 }

@@ -32,7 +32,7 @@ use diesel::sql_types::{Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-pub use fence::fence;
+pub use fence::{SLACK, fence};
 pub use list::{Filter, list, list_between};
 pub use purge::{PURGE_BATCH, purge};
 

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    identity::{Caller, Error, Identity, caller::live_roles},
+    identity::{Caller, Error, Identity},
     model::audit::{Event, EventId},
     store::audit::{self, Filter},
 };
@@ -50,7 +50,6 @@ impl EventWatches {
 /// A place among the watchers of events, until it is dropped.
 pub struct EventWatch {
     identity: Identity,
-    access_token: String,
     caller: Caller,
     filter: Filter,
     next: EventId,
@@ -93,7 +92,6 @@ impl Identity {
         }
         Ok(EventWatch {
             identity: self.clone(),
-            access_token: access_token.to_owned(),
             next: from.unwrap_or_else(|| EventId::first_of(caller.now())),
             caller,
             filter,
@@ -149,7 +147,7 @@ impl EventWatch {
 
     /// Looks once, and goes on behind what was found.
     async fn look(&mut self) -> Result<Vec<Event>, Error> {
-        self.check().await?;
+        self.identity.still_admin(&self.caller).await?;
         let identity = &self.identity.0;
         let overlap = identity.settings.revocation_overlap;
         let (filter, from) = (&self.filter, self.next);
@@ -166,19 +164,5 @@ impl EventWatch {
             _ => fence.max(self.next),
         };
         Ok(events)
-    }
-
-    /// Whether the watcher is still an operator, whose session lives, and no key was dropped
-    /// that its token may have been forged with.
-    async fn check(&self) -> Result<(), Error> {
-        self.identity.claims_for_renewal(&self.access_token)?;
-        let (user_id, session_id) = (self.caller.user_id, self.caller.session_id);
-        let standing = self.identity.find_standing(user_id, session_id).await?;
-        let standing = standing.ok_or(Error::AccessTokenInvalid)?;
-        if live_roles(&standing)?.include_admin() {
-            Ok(())
-        } else {
-            Err(Error::AdminRequired)
-        }
     }
 }

@@ -13,7 +13,7 @@ use super::super::{Error, sessions::interval, statement::statement};
 
 /// For how long a transaction may have begun without being seen among those that run: between
 /// the reading of its clock and the entry in the table of activities.
-const SLACK: Duration = Duration::from_millis(500);
+pub const SLACK: Duration = Duration::from_millis(500);
 
 struct Binds {
     overlap: PgInterval,
@@ -21,22 +21,27 @@ struct Binds {
 }
 
 statement! {
-    /// A time is safe where nothing runs that began before it. Where an engine shows no
-    /// activity, not even this one, nothing is but what is older than the overlap. Nothing of
-    /// ours takes longer: what does, a dump say, holds nothing up for longer.
+    /// A time is safe where nothing runs that began before it. What has written holds it back
+    /// for as long as it takes, since a COMMIT may wait for a standby; what has not, a dump
+    /// say, for no longer than the overlap, as nothing of ours goes on for longer without
+    /// having written. What does not show when it began, another role's say, may have begun
+    /// as long ago; and where an engine shows no activity, not even this one, so may anything.
     Fence(&Binds) -> Timestamptz = |it|
-        "SELECT greatest(now() - ", [Interval: it.overlap], "::interval, \
-           least(now() - ", [Interval: it.slack], "::interval, \
-             CASE WHEN bool_or(pid = pg_backend_pid()) \
-               THEN min(xact_start) FILTER (WHERE pid <> pg_backend_pid()) \
-               ELSE '-infinity' END)) \
-         FROM pg_stat_activity WHERE datname = current_database()"
+        "SELECT least(now() - ", [Interval: it.slack], "::interval, \
+           CASE WHEN bool_or(a.pid = pg_backend_pid()) \
+             THEN min(CASE WHEN a.backend_xid IS NULL THEN greatest(a.xact_start, o.oldest) \
+                 ELSE coalesce(a.xact_start, o.oldest) END) \
+               FILTER (WHERE a.pid <> pg_backend_pid() \
+                 AND (a.xact_start IS NOT NULL OR coalesce(a.state, 'disabled') = 'disabled')) \
+             ELSE min(o.oldest) END) \
+         FROM (SELECT now() - ", [Interval: it.overlap], "::interval AS oldest) AS o \
+         LEFT JOIN pg_stat_activity AS a ON a.datname = current_database()"
 }
 
 /// A time before which no event can be added any more, as the next statement sees them. An
 /// event's time is the beginning of its transaction, so this is that of the oldest transaction
-/// which runs, or a moment ago, and no longer ago than `overlap`, the longest a transaction
-/// can take.
+/// which runs, or a moment ago. Of what runs and has not written, or does not show when it
+/// began, it is `overlap` ago at most, the longest that a transaction takes until its COMMIT.
 ///
 /// # Errors
 ///

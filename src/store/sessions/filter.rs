@@ -63,6 +63,7 @@ pub struct GenerationRange {
 /// The conditions of a [`Filter`] on the table called `s`, each after an ` AND `.
 pub(super) struct Conditions<'a> {
     filter: &'a Filter,
+    live_only: bool,
     pattern: Option<String>,
     first: Option<i64>,
     last: Option<i64>,
@@ -74,6 +75,7 @@ impl<'a> Conditions<'a> {
         let pattern = filter.user_agent_contains.as_ref();
         Self {
             filter,
+            live_only: !filter.include_ended || filter.online.is_some(),
             pattern: pattern.map(|text| format!("%{}%", escape_like(text))),
             first: filter.generation.first.map(i64::from),
             last: filter.generation.last.map(i64::from),
@@ -81,9 +83,12 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// Whether only live sessions are meant.
-    fn live_only(&self) -> bool {
-        !self.filter.include_ended || self.online.is_some()
+    /// The conditions but for whether a session lives.
+    pub(super) fn of_any_state(filter: &'a Filter) -> Self {
+        Self {
+            live_only: false,
+            ..Self::new(filter)
+        }
     }
 }
 
@@ -91,7 +96,7 @@ impl QueryFragment<Pg> for Conditions<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let it = self.filter;
         let out = &mut out;
-        if self.live_only() {
+        if self.live_only {
             out.push_sql(" AND s.revoked_at IS NULL AND s.idle_expires_at > now()");
             out.push_sql(" AND s.absolute_expires_at > now()");
         }

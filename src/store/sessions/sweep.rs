@@ -1,19 +1,25 @@
 //! The ends of all sessions that a filter meets, a window of them at a time.
 
+use std::time::Duration;
+
 use diesel::{
     QueryResult,
-    pg::Pg,
+    pg::{Pg, data_types::PgInterval},
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Int8, Nullable, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Int8, Interval, Nullable, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    super::{Error, audit::SessionsEnded},
+    super::{
+        Error,
+        audit::{LIVES, SessionsEnded},
+    },
     Filter,
     filter::Conditions,
+    rotate::interval,
 };
 use crate::model::{audit::Act, ids::SessionId, session::EndReason};
 
@@ -31,6 +37,8 @@ pub struct Window<'a> {
     pub opened_until: OffsetDateTime,
     /// Where the window before ended.
     pub after: Option<SessionId>,
+    /// How long the transaction of a refresh can take.
+    pub overlap: Duration,
 }
 
 /// What a window was.
@@ -47,12 +55,16 @@ pub struct Swept {
 /// The ids of the window come first, then the sessions by their ids: the planner takes an
 /// array of unknown length for a short one, and looks each up, whatever the filter. It
 /// locks them in the order of the ids, so that no two sweeps wait for each other.
+///
+/// What ends sessions meets those too that have just expired: one may be under refresh, and
+/// come back to life.
 struct Sweep<'a> {
     /// What tells of the ends, where sessions end.
     told: Option<SessionsEnded<'a>>,
     window: Window<'a>,
     conditions: Conditions<'a>,
     after: Uuid,
+    overlap: PgInterval,
 }
 
 impl QueryId for Sweep<'_> {
@@ -73,21 +85,40 @@ impl QueryFragment<Pg> for Sweep<'_> {
             Some(_) => {
                 "UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN'"
             }
-            None => "SELECT s.user_id, s.id FROM sessions AS s",
+            None => "SELECT true AS lived FROM sessions AS s",
         });
         out.push_sql(" WHERE s.id = ANY (ARRAY(SELECT id FROM examined)) AND s.id <> ");
         out.push_bind_param::<SqlUuid, _>(&self.window.spared.0)?;
         out.push_sql(" AND s.created_at <= ");
         out.push_bind_param::<Timestamptz, _>(&self.window.opened_until)?;
+        self.walk_live(&mut out)?;
         self.conditions.walk_ast(out.reborrow())?;
         if let Some(told) = &self.told {
-            out.push_sql(" RETURNING s.user_id, s.id, true AS lived), told AS (");
+            out.push_sql(" RETURNING s.user_id, s.id, ");
+            out.push_sql(LIVES);
+            out.push_sql(" AS lived), told AS (");
             told.walk_ast(out.reborrow())?;
         }
         out.push_sql(
-            ") SELECT (SELECT count(*) FROM examined), (SELECT count(*) FROM ended), \
+            ") SELECT (SELECT count(*) FROM examined), \
+             (SELECT count(*) FILTER (WHERE lived) FROM ended), \
              (SELECT id FROM examined ORDER BY id LIMIT 1)",
         );
+        Ok(())
+    }
+}
+
+impl Sweep<'_> {
+    fn walk_live<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" AND s.revoked_at IS NULL");
+        if self.told.is_none() {
+            out.push_sql(" AND ");
+            out.push_sql(LIVES);
+            return Ok(());
+        }
+        out.push_sql(" AND s.absolute_expires_at > now() AND s.idle_expires_at > now() - ");
+        out.push_bind_param::<Interval, _>(&self.overlap)?;
+        out.push_sql("::interval");
         Ok(())
     }
 }
@@ -130,7 +161,8 @@ async fn run(
     let sweep = Sweep {
         told,
         window: *window,
-        conditions: Conditions::new(window.filter),
+        conditions: Conditions::of_any_state(window.filter),
+        overlap: interval(window.overlap),
         // No session has the last of all ids.
         after: window.after.map_or(Uuid::max(), |id| id.0),
     };
