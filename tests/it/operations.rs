@@ -4,6 +4,6 @@ mod collector;
 mod deployed;
 mod metrics;
 mod probes;
-mod scrape;
+pub mod scrape;
 mod text;
 mod traces;
