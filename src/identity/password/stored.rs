@@ -73,7 +73,7 @@ impl StoredHash {
     ) -> Result<bool, HashError> {
         match self {
             Self::Argon2(stored) => stored.matches(password, memory),
-            Self::Scrypt(stored) => stored.matches(password),
+            Self::Scrypt(stored) => stored.matches(password, memory),
             Self::Pbkdf2(stored) => Ok(stored.matches(password)),
             Self::Bcrypt(stored) => Ok(stored.matches(password)),
         }
