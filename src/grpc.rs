@@ -24,6 +24,6 @@ pub use auth::AuthService;
 pub use deadline::Deadline;
 pub use key_admin::KeyAdminService;
 pub use session_admin::SessionAdminService;
-pub use source::Proxies;
+pub use source::{Proxies, trusts_peer};
 pub use user_admin::UserAdminService;
 pub use verification::VerificationService;

@@ -11,7 +11,7 @@ mod startup;
 mod tls;
 mod well_known;
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tonic::transport::server::Router;
 
@@ -52,6 +52,9 @@ const MAX_HEADERS: u32 = 16 * 1024;
 const MAX_PENDING_RESETS: usize = 32;
 /// How many streams may be reset for a peer's errors before its connection ends.
 const MAX_ERROR_RESETS: usize = 128;
+/// For how long a connection on which a client showed a certificate is used: then it is asked
+/// to open another. What is under way on the old one goes on.
+const MUTUAL_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +101,7 @@ pub enum Error {
 pub struct Server {
     config: Serve,
     listener: Listener,
+    tls: Option<Arc<Tls>>,
     operations: Option<Operations>,
     identity: Identity,
     readiness: Readiness,
@@ -113,8 +117,9 @@ impl Server {
     pub async fn bind(config: Serve) -> Result<Self, Error> {
         config.validate()?;
         let identity = identity(&config)?;
-        let tls = config.tls.files().map(Tls::load).transpose()?;
-        let listener = Listener::bind(&config.listen.address, tls)
+        let load = |files| Tls::load(files, identity.metrics().keys().clone());
+        let tls = config.tls.files().map(load).transpose()?.map(Arc::new);
+        let listener = Listener::bind(&config.listen.address, tls.clone())
             .await
             .map_err(|source| Error::Listen {
                 address: config.listen.address.clone(),
@@ -127,6 +132,7 @@ impl Server {
         Ok(Self {
             config,
             listener,
+            tls,
             operations,
             identity,
             readiness: Readiness::default(),
@@ -227,7 +233,13 @@ impl Server {
         let v1 = reflection().build_v1().map_err(Error::Reflection)?;
         let v1alpha = reflection().build_v1alpha().map_err(Error::Reflection)?;
         let identity = &self.identity;
-        Ok(tonic::transport::Server::builder()
+        let tls = self.tls.clone();
+        let callers = CallersLayer::new(&self.config.callers, identity, tls);
+        let mut server = tonic::transport::Server::builder();
+        if self.config.tls.tls_client_ca.is_some() {
+            server = server.max_connection_age(MUTUAL_AGE);
+        }
+        Ok(server
             .max_concurrent_streams(listen.max_concurrent_streams)
             .http2_max_header_list_size(MAX_HEADERS)
             .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
@@ -238,7 +250,7 @@ impl Server {
             .accept_http1(true)
             .layer(call)
             .layer(WellKnownLayer(self.identity.clone()))
-            .layer(CallersLayer::new(&self.config.callers, &self.identity))
+            .layer(callers)
             .add_service(
                 AuthServer::new(AuthService::new(identity.clone()))
                     .max_decoding_message_size(MAX_MESSAGE),

@@ -1,18 +1,3 @@
--- Who did it, and by which call. An id is made by the database, and its time is that of the
--- transaction: UUIDs of version 7, so that one index orders events and finds a range of time.
-ALTER TABLE audit_events
-    -- An operator, or for what the command line did around a server, the nil UUID. NULL for
-    -- what users do themselves.
-    ADD COLUMN actor_id         uuid,
-    ADD COLUMN actor_session_id uuid,
-    ADD COLUMN request_id       text NOT NULL DEFAULT '',
-    ADD COLUMN ip_address       inet;
-
-CREATE INDEX audit_events_id ON audit_events (id);
-CREATE INDEX audit_events_kind ON audit_events (kind, id);
-CREATE INDEX audit_events_session ON audit_events (session_id, id) WHERE session_id IS NOT NULL;
-CREATE INDEX audit_events_actor ON audit_events (actor_id, id) WHERE actor_id IS NOT NULL;
-
 -- How a user's sign-ins go: one row per user, changed in place. Whoever has none, since
 -- nobody has the login, is counted in one of 256 rows of no user, so that it takes as long.
 CREATE TABLE user_sign_ins (
@@ -27,14 +12,6 @@ CREATE TABLE user_sign_ins (
     -- How many sessions were opened: tells a sign-in whether another came in between.
     opened    bigint      NOT NULL
 ) WITH (fillfactor = 50);
-
--- Besides the login that a user was created with: emails and telephone numbers.
-ALTER TABLE user_logins
-    -- USERNAME, EMAIL or PHONE.
-    ADD COLUMN kind       text        NOT NULL DEFAULT 'USERNAME',
-    -- As it was typed; NULL for the login of the user's row.
-    ADD COLUMN typed      text,
-    ADD COLUMN created_at timestamptz NOT NULL DEFAULT now();
 
 -- One per user; the token itself is in no database.
 CREATE TABLE password_reset_tokens (

@@ -62,7 +62,8 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         use ErrorReason as R;
         let text = describe(&status);
-        let is_of_transport = status.code() == Code::Unknown && status.source().is_some();
+        let is_of_transport =
+            matches!(status.code(), Code::Unknown | Code::Cancelled) && status.source().is_some();
         match (status.code(), answer::reason(&status)) {
             (
                 _,

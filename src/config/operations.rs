@@ -29,8 +29,8 @@ pub struct OperationsOptions {
     #[arg(long, env = "ROLLCALL_OTLP_ENDPOINT", value_name = "URL", value_parser = parse_endpoint)]
     pub otlp_endpoint: Option<Uri>,
 
-    /// Which part of the calls is traced, 0 to 1, where the caller's trace context does not
-    /// say it.
+    /// Which part of the calls is traced, 0 to 1, where the trace context of a peer in
+    /// --trusted-proxies does not say it. That of others is not looked at.
     #[arg(
         long,
         env = "ROLLCALL_TRACE_SAMPLING",

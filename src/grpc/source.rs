@@ -2,7 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use tonic::{Request, metadata::MetadataMap};
+use http::Extensions;
+use tonic::{
+    Request,
+    metadata::MetadataMap,
+    transport::server::{TcpConnectInfo, TlsConnectInfo},
+};
 
 use crate::model::forwarded::{TrustedProxies, forwarded, x_forwarded_for};
 
@@ -65,7 +70,20 @@ impl Source {
 
 /// The address of the peer; `None` behind a unix socket.
 fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
-    request.remote_addr().map(|peer| peer.ip().to_canonical())
+    peer_of(request.extensions())
+}
+
+fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
+    let plain = extensions.get::<TcpConnectInfo>();
+    let tls = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>();
+    let info = plain.or_else(|| tls().map(TlsConnectInfo::get_ref));
+    let peer = info.and_then(TcpConnectInfo::remote_addr)?;
+    Some(peer.ip().to_canonical())
+}
+
+/// Whether the word of the peer that a request with these extensions is from is taken.
+pub fn trusts_peer(proxies: &TrustedProxies, extensions: &Extensions) -> bool {
+    proxies.trusts(peer_of(extensions))
 }
 
 /// The hops that proxies noted; one that hides all before it where both headers are there,

@@ -19,7 +19,7 @@ use tracing::{Instrument, Span, field};
 
 use super::{MAX_MESSAGE, health::Readiness};
 use crate::{
-    grpc::{Deadline, Proxies, request_id, status},
+    grpc::{Deadline, Proxies, request_id, status, trusts_peer},
     metrics::CallMetrics,
     telemetry,
 };
@@ -103,7 +103,10 @@ where
             trace_id = field::Empty,
         );
         let known = || self.layer.metrics.known(&method);
-        telemetry::continue_trace(&span, request.headers(), known);
+        // Whoever else asks to be traced would decide what tracing costs.
+        let is_trusted = trusts_peer(&self.layer.proxies, request.extensions());
+        let parent = is_trusted.then(|| request.headers());
+        telemetry::continue_trace(&span, parent, known);
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();

@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::{Request, Response};
+use rustls::pki_types::CertificateDer;
 use tonic::{
     Status,
     body::Body,
@@ -20,6 +21,7 @@ use x509_cert::{
 };
 use zeroize::Zeroizing;
 
+use super::tls::Tls;
 use crate::{
     config::{AuthCallers, CallerOptions},
     grpc::caller::find_bearer,
@@ -50,12 +52,15 @@ struct Known {
     identity: Identity,
     /// The names that count in certificates; empty for every name.
     sans: Vec<San>,
+    /// What certificates are held to at each call; `None` without TLS.
+    tls: Option<Arc<Tls>>,
 }
 
 impl CallersLayer {
-    pub(super) fn new(options: &CallerOptions, identity: &Identity) -> Self {
+    pub(super) fn new(options: &CallerOptions, identity: &Identity, tls: Option<Arc<Tls>>) -> Self {
         let known = || Known {
             identity: identity.clone(),
+            tls,
             sans: options.auth_caller_sans.clone(),
         };
         Self {
@@ -137,9 +142,7 @@ impl Known {
     fn what_is_shown(&self, request: &Request<Body>) -> Shown {
         let connection = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
         let certificates = connection.and_then(TlsConnectInfo::peer_certs);
-        // The first is the caller's own; the handshake has verified it.
-        let own = certificates.as_ref().and_then(|chain| chain.first());
-        if own.is_some_and(|certificate| self.counts(certificate)) {
+        if certificates.is_some_and(|chain| self.counts(&chain)) {
             return Shown::Certificate;
         }
         let token = find_bearer(request.headers());
@@ -158,11 +161,14 @@ impl Known {
         }
     }
 
-    fn counts(&self, certificate: &[u8]) -> bool {
-        self.sans.is_empty()
-            || names(certificate)
-                .iter()
-                .any(|name| self.sans.contains(name))
+    /// Whether these certificates count, the caller's own first. The handshake has verified
+    /// them, and may have been long ago.
+    fn counts(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let is_listed = |own: &CertificateDer<'_>| {
+            self.sans.is_empty() || names(own).iter().any(|name| self.sans.contains(name))
+        };
+        let still_admitted = || self.tls.as_ref().is_some_and(|tls| tls.would_admit(chain));
+        chain.first().is_some_and(is_listed) && still_admitted()
     }
 }
 

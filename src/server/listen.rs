@@ -36,14 +36,14 @@ impl Listener {
     /// # Errors
     ///
     /// When the address is taken or not to be had.
-    pub(super) async fn bind(address: &ListenAddress, tls: Option<Tls>) -> io::Result<Self> {
+    pub(super) async fn bind(address: &ListenAddress, tls: Option<Arc<Tls>>) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => {
                 let listener = TcpListener::bind(address).await?;
                 Ok(Self {
                     address: ListenAddress::Tcp(listener.local_addr()?),
                     socket: match tls {
-                        Some(tls) => Socket::Tls(listener, Arc::new(tls)),
+                        Some(tls) => Socket::Tls(listener, tls),
                         None => Socket::Tcp(listener),
                     },
                 })

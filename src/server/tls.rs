@@ -11,13 +11,20 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use rustls::{ServerConfig, pki_types::UnixTime};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, UnixTime},
+};
 
 pub use error::TlsError;
 pub(super) use handshakes::shake_hands;
-use material::{Contents, Material};
+use material::{Contents, End, Material};
 
-use crate::{config::TlsFiles, error_chain};
+use crate::{
+    config::TlsFiles,
+    error_chain,
+    metrics::{Certificate, KeyMetrics},
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// From when on the end of a certificate is warned of, once a day.
@@ -27,6 +34,7 @@ const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 pub(super) struct Tls {
     files: TlsFiles,
     current: ArcSwap<Material>,
+    metrics: KeyMetrics,
 }
 
 /// What the watch over the files has said.
@@ -45,11 +53,12 @@ impl Tls {
     /// # Errors
     ///
     /// Which file cannot be used, and why.
-    pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    pub(super) fn load(files: TlsFiles, metrics: KeyMetrics) -> Result<Self, TlsError> {
         let material = Material::new(&files, &Contents::read(&files)?, UnixTime::now())?;
         let tls = Self {
             files,
             current: ArcSwap::from_pointee(material),
+            metrics,
         };
         tls.tell();
         Ok(tls)
@@ -58,6 +67,19 @@ impl Tls {
     /// What a new connection is to be greeted with.
     fn config(&self) -> Arc<ServerConfig> {
         self.current.load().config.clone()
+    }
+
+    /// Whether a client that showed these certificates, its own first, would be let in anew:
+    /// they have not expired meanwhile, and their authority is still one.
+    pub(super) fn would_admit(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let current = self.current.load();
+        let (Some(clients), Some((own, rest))) = (&current.clients, chain.split_first()) else {
+            return false;
+        };
+        let verified = clients
+            .verifier
+            .verify_client_cert(own, rest, UnixTime::now());
+        verified.is_ok()
     }
 
     /// Takes up what changes in the files, for ever. What cannot be used changes nothing.
@@ -95,9 +117,18 @@ impl Tls {
     }
 
     fn tell(&self) {
+        let current = self.current.load();
+        let told = |whose, end: End| {
+            let at = end.unix_duration().as_secs_f64();
+            self.metrics.set_certificate_expiry(whose, at);
+        };
+        told(Certificate::Listener, current.expires);
+        if let Some(clients) = &current.clients {
+            told(Certificate::ClientCa, clients.expires);
+        }
         tracing::info!(
             certificate = %self.files.certificate.display(),
-            expires = %self.current.load().expires,
+            expires = %current.expires,
             "this TLS certificate is in use",
         );
     }

@@ -40,6 +40,7 @@ const LOCK_POLL: Duration = Duration::from_millis(100);
 pub async fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, Error> {
     let mut connection = connect(url).await?;
     lock(&mut connection, LOCK_LIMIT).await?;
+    drop_half_built(&mut connection).await?;
     // The harness blocks its thread. Closing the connection gives the lock back.
     tokio::task::spawn_blocking(move || run_pending(connection))
         .await
@@ -53,13 +54,16 @@ pub async fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, Error> {
 ///
 /// [`Error::Unavailable`] when there is no connection.
 pub async fn pending(url: &DatabaseUrl) -> Result<Vec<String>, Error> {
-    let mut connection = connect(url).await?;
+    pending_on(&mut connect(url).await?).await
+}
+
+async fn pending_on(connection: &mut AsyncPgConnection) -> Result<Vec<String>, Error> {
     let migrated = sql::<Bool>("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL")
-        .get_result(&mut connection)
+        .get_result(connection)
         .await?;
     let versions: Vec<String> = if migrated {
         sql::<Text>("SELECT version FROM __diesel_schema_migrations")
-            .load(&mut connection)
+            .load(connection)
             .await?
     } else {
         Vec::new()
@@ -98,6 +102,30 @@ async fn lock(connection: &mut AsyncPgConnection, limit: Duration) -> Result<(),
         }
         tokio::time::sleep(LOCK_POLL).await;
     }
+}
+
+/// Drops the invalid indexes that steps left behind which failed to build them. A step that
+/// builds an index concurrently is named as that.
+async fn drop_half_built(connection: &mut AsyncPgConnection) -> Result<(), Error> {
+    let invalid: Vec<String> = sql::<Text>(
+        "SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid \
+         WHERE NOT i.indisvalid AND pg_table_is_visible(c.oid)",
+    )
+    .load(connection)
+    .await?;
+    if invalid.is_empty() {
+        return Ok(());
+    }
+    for step in pending_on(connection).await? {
+        let Some((_, index)) = step.split_once('_') else {
+            continue;
+        };
+        if invalid.iter().any(|name| name == index) {
+            let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+            diesel::sql_query(drop).execute(connection).await?;
+        }
+    }
+    Ok(())
 }
 
 fn run_pending(connection: AsyncPgConnection) -> Result<Vec<String>, Error> {

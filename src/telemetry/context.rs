@@ -17,18 +17,19 @@ use crate::metrics;
 /// The header that a sampled caller sends.
 const TRACE_PARENT: &str = "traceparent";
 
-/// Makes the span of a call a part of its caller's trace, and gives its log lines the trace's
+/// Makes the span of a call a part of its caller's trace, where `headers` of a trusted one have
+/// it, and of a trace of its own otherwise; and gives its log lines the trace's
 /// id where it is sampled. The span must not have been entered yet. `method` is a name that
 /// the server knows: one that a caller made up would be a name of its own in every tool.
 pub fn continue_trace<'a>(
     span: &Span,
-    headers: &HeaderMap,
+    headers: Option<&HeaderMap>,
     method: impl FnOnce() -> Option<&'a str>,
 ) {
     if !is_tracing() {
         return;
     }
-    if headers.contains_key(TRACE_PARENT) {
+    if let Some(headers) = headers.filter(|headers| headers.contains_key(TRACE_PARENT)) {
         let parent = TraceContextPropagator::new().extract(&Headers(headers));
         // It fails for a span that is off, which has no trace.
         let _ = span.set_parent(parent);

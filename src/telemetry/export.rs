@@ -32,7 +32,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub struct TraceOptions {
     /// Where the collector is.
     pub endpoint: Uri,
-    /// Which part of the calls whose callers do not say, 0 to 1.
+    /// Which part of the calls whose callers do not say or are not trusted, 0 to 1.
     pub sampling: f64,
 }
 

@@ -176,9 +176,22 @@ async fn token_of_a_disabled_user_is_void_and_stays_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_change_of_the_password_or_deletion_voids_the_token() {
+async fn removed_login_another_change_of_the_password_or_deletion_voids_the_token() {
     let (it, admin, ana) = world().await;
     let user_id = ana.laptop.user_id.clone();
+    let token = issue(&it, &admin, &user_id).await;
+    let (id, login) = (user_id.clone(), "ana@id.test".to_owned());
+    let add = v1::AddLoginRequest {
+        user_id: id.clone(),
+        login: login.clone(),
+        kind: v1::LoginKind::Email.into(),
+    };
+    let added = it.user_admin().add_login(admin.request(add)).await;
+    added.expect("adds");
+    let remove = v1::RemoveLoginRequest { user_id: id, login };
+    let removed = it.user_admin().remove_login(admin.request(remove)).await;
+    removed.expect("removes");
+    assert_void(&it, &token).await;
     let token = issue(&it, &admin, &user_id).await;
     let change = v1::ChangePasswordRequest {
         current_password: PASSWORD.to_owned(),
@@ -236,14 +249,14 @@ async fn token_from_elsewhere_meets_no_statement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn locked_user_is_unlocked_by_the_reset() {
+async fn locked_user_is_unlocked_by_the_reset_and_by_an_operator_s_password() {
     let (it, admin, ana) = world().await;
     let user_id = ana.laptop.user_id.clone();
-    it.sql(&format!(
+    let lock = format!(
         "INSERT INTO user_sign_ins (user_id, attempts, failures, opened) \
          VALUES ('{user_id}', 100, 100, 0) ON CONFLICT (user_id) DO UPDATE SET attempts = 100"
-    ))
-    .await;
+    );
+    it.sql(&lock).await;
     let locked = async || {
         let request = v1::GetUserRequest {
             user: Some(v1::get_user_request::User::UserId(user_id.clone())),
@@ -254,5 +267,15 @@ async fn locked_user_is_unlocked_by_the_reset() {
     assert!(locked().await);
     let token = issue(&it, &admin, &user_id).await;
     reset(&it, &token, NEXT_PASSWORD).await.expect("resets");
+    assert!(!locked().await);
+
+    it.sql(&lock).await;
+    assert!(locked().await);
+    let set = v1::SetPasswordRequest {
+        user_id: user_id.clone(),
+        new_password: PASSWORD.to_owned(),
+    };
+    let set = it.user_admin().set_password(admin.request(set)).await;
+    set.expect("sets");
     assert!(!locked().await);
 }

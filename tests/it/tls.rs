@@ -21,8 +21,8 @@ use authority::{Authority, Files};
 const NAME: &str = "id.test";
 
 /// A server behind TLS, with its authority and files.
-struct Behind {
-    replica: Replica,
+pub struct Behind {
+    pub replica: Replica,
     database: Database,
     authority: Authority,
     files: Files,
@@ -43,7 +43,7 @@ impl Behind {
 
     /// With mutual TLS by the server's own authority, and a client whose certificate has
     /// this name.
-    async fn mutual(options: &[&str], name: &str) -> Self {
+    pub async fn mutual(options: &[&str], name: &str) -> Self {
         Self::with(&[&["MUTUAL"], options].concat(), |tls| (tls, name)).await
     }
 

@@ -1,6 +1,6 @@
 //! Why a token is not taken, and why a verifier could not begin.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, error::Error, time::Duration};
 
 use tonic::{Code, Status};
 
@@ -185,6 +185,9 @@ impl ConnectError {
     /// The error that a status of the first calls is.
     pub(super) fn of(address: &str, status: Status) -> Self {
         let (address, code) = (address.to_owned(), status.code());
+        // A connection that broke during the call, and no answer.
+        let is_broken =
+            matches!(code, Code::Unknown | Code::Cancelled) && status.source().is_some();
         let (reason, status) = (answer::reason(&status), Box::new(status));
         match (code, reason) {
             (_, Some(ErrorReason::RoleRequired)) => Self::RoleMissing { address },
@@ -192,6 +195,7 @@ impl ConnectError {
             (Code::Unavailable | Code::DeadlineExceeded, None) => {
                 Self::Unreachable { address, status }
             }
+            (_, None) if is_broken => Self::Unreachable { address, status },
             (_, None) => Self::NotRollcall { address, status },
         }
     }

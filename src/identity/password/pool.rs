@@ -120,10 +120,12 @@ pub struct Admission(#[expect(dead_code, reason = "holding it is its use")] Owne
 /// Memory kept between hashes: faulting it in anew can cost a third as much as the hash.
 ///
 /// There are never more buffers than hashes that ran at once. A buffer keeps what the
-/// last hash left in it, and is never read before it is overwritten.
+/// last hash left in it, and is never read before it is overwritten. One hash at a time takes
+/// more than a buffer, so that what all take together has a bound.
 pub(super) struct WorkingMemory {
     blocks: usize,
     spare: Mutex<Vec<Vec<Block>>>,
+    large: Mutex<()>,
 }
 
 impl WorkingMemory {
@@ -131,6 +133,7 @@ impl WorkingMemory {
         Self {
             blocks,
             spare: Mutex::default(),
+            large: Mutex::default(),
         }
     }
 
@@ -146,7 +149,7 @@ impl WorkingMemory {
     ) -> Result<T, HashError> {
         if blocks > self.blocks {
             // A hash from times of larger parameters: its memory is not worth keeping.
-            return Ok(work(&mut allocate(blocks)?));
+            return self.in_turn(blocks, || Ok(work(&mut allocate(blocks)?)));
         }
         let spare = self
             .spare
@@ -160,6 +163,14 @@ impl WorkingMemory {
             .unwrap_or_else(PoisonError::into_inner)
             .push(buffer);
         Ok(done)
+    }
+
+    /// Does work that takes `blocks` blocks of its own: when no other does, where that is more
+    /// than a buffer has.
+    pub(super) fn in_turn<T>(&self, blocks: usize, work: impl FnOnce() -> T) -> T {
+        let large = || self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = (blocks > self.blocks).then(large);
+        work()
     }
 }
 
@@ -284,6 +295,18 @@ mod tests {
         let memory = WorkingMemory::new(8);
         assert_eq!(memory.lend(64, |blocks| blocks.len()), Ok(64));
         assert!(memory.spare.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn memory_beyond_the_usual_is_taken_by_one_at_a_time_and_holds_up_no_other() {
+        let memory = WorkingMemory::new(8);
+        let is_taken = || memory.large.try_lock().is_err();
+        assert_eq!(memory.lend(9, |_| is_taken()), Ok(true));
+        assert!(memory.in_turn(9, is_taken));
+        assert!(!memory.in_turn(8, is_taken));
+        assert_eq!(memory.lend(8, |_| is_taken()), Ok(false));
+        let beside = memory.in_turn(9, || memory.lend(8, |blocks| blocks.len()));
+        assert_eq!(beside, Ok(8));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use argon2::password_hash::phc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use scrypt::{Params, scrypt};
 
-use super::{HashError, UnusableHash};
+use super::{HashError, UnusableHash, pool::WorkingMemory};
 use crate::model::password::Password;
 
 /// The most memory: 128 bytes times N and r.
@@ -21,6 +21,7 @@ const WORK_OF_KIB: u64 = 4;
 /// A hash that is safe to execute.
 pub(super) struct Stored {
     params: Params,
+    memory_kib: usize,
     blocks: u64,
     salt: phc::Salt,
     output: phc::Output,
@@ -60,6 +61,7 @@ impl Stored {
         let params = Params::new(log_n, r, p).map_err(|_| UnusableHash::Parameters)?;
         Ok(Self {
             params,
+            memory_kib: usize::try_from(memory_kib).map_err(|_| UnusableHash::Parameters)?,
             blocks,
             salt,
             output,
@@ -72,12 +74,19 @@ impl Stored {
     }
 
     /// Whether `password` gives the same hash, compared in constant time.
-    pub(super) fn matches(&self, password: &Password) -> Result<bool, HashError> {
+    pub(super) fn matches(
+        &self,
+        password: &Password,
+        memory: &WorkingMemory,
+    ) -> Result<bool, HashError> {
         let mut computed = [0; phc::Output::MAX_LENGTH];
         let computed = &mut computed[..self.output.len()];
         let password = password.expose().as_bytes();
         // It refuses only lengths out of its limits, which parsing excludes.
-        scrypt(password, &self.salt, &self.params, computed)
+        memory
+            .in_turn(self.memory_kib, || {
+                scrypt(password, &self.salt, &self.params, computed)
+            })
             .map_err(|_| HashError::Unusable(UnusableHash::Parameters))?;
         Ok(verify_slices_are_equal(computed, self.output.as_bytes()).is_ok())
     }

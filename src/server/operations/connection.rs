@@ -1,10 +1,10 @@
 //! The connections of the operations port, within limits of number, time and size.
 
 use std::{
+    collections::VecDeque,
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,11 +13,12 @@ use axum::serve::Listener;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::oneshot,
     time::{Instant, Sleep, sleep},
 };
 
-/// How many connections at once; more wait.
+/// How many connections at once; for one more the oldest is closed. An honest one is done in
+/// milliseconds, so that those who are silent on purpose push out each other.
 const MAX_CONNECTIONS: usize = 64;
 /// How long a peer may take from one answer to the next.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -26,18 +27,31 @@ const MAX_REQUEST: usize = 16 * 1024;
 /// How long to wait when a connection cannot be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The listener, with places for its connections.
+/// The listener, with its connections.
 pub(super) struct Connections {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    /// Of those that are open, oldest first, and some that have ended: each is closed when its
+    /// sender is dropped.
+    open: VecDeque<oneshot::Sender<()>>,
 }
 
 impl Connections {
     pub(super) fn new(listener: TcpListener) -> Self {
         Self {
             listener,
-            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            open: VecDeque::new(),
         }
+    }
+
+    fn admit(&mut self, stream: TcpStream) -> Connection {
+        self.open.retain(|connection| !connection.is_closed());
+        if self.open.len() >= MAX_CONNECTIONS {
+            tracing::debug!("an operations connection is closed for another");
+            self.open.pop_front();
+        }
+        let (kept, pushed_out) = oneshot::channel();
+        self.open.push_back(kept);
+        Connection::new(stream, pushed_out)
     }
 }
 
@@ -47,10 +61,8 @@ impl Listener for Connections {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
-            // It fails when the semaphore is closed, which this never is.
-            let place = Arc::clone(&self.places).acquire_owned().await.ok();
             match self.listener.accept().await {
-                Ok((stream, peer)) => return (Connection::new(stream, place), peer),
+                Ok((stream, peer)) => return (self.admit(stream), peer),
                 Err(error) => {
                     tracing::debug!(%error, "an operations connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -70,20 +82,24 @@ pub(super) struct Connection {
     limit: Pin<Box<Sleep>>,
     /// How much was read since something was last written.
     read: usize,
-    _place: Option<OwnedSemaphorePermit>,
+    /// Ends when the connection has to make room for another.
+    pushed_out: oneshot::Receiver<()>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>) -> Self {
+    fn new(stream: TcpStream, pushed_out: oneshot::Receiver<()>) -> Self {
         Self {
             stream,
             limit: Box::pin(sleep(LIMIT)),
             read: 0,
-            _place: place,
+            pushed_out,
         }
     }
 
     fn in_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if Pin::new(&mut self.pushed_out).poll(cx).is_ready() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         match self.limit.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),

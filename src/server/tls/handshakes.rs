@@ -134,6 +134,7 @@ async fn shake_hand(
 mod tests {
     use super::*;
     use crate::config::TlsFiles;
+    use crate::metrics::KeyMetrics;
 
     fn tls() -> Tls {
         let name = format!("rollcall-handshakes-{}", std::process::id());
@@ -148,7 +149,7 @@ mod tests {
         };
         std::fs::write(&files.certificate, pair.cert.pem()).unwrap();
         std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
-        let tls = Tls::load(files).unwrap();
+        let tls = Tls::load(files, KeyMetrics::default()).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         tls
     }

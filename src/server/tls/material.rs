@@ -32,10 +32,19 @@ pub(super) struct Material {
     /// Of the contents that it was made of.
     pub(super) digest: [u8; 32],
     pub(super) expires: End,
+    /// What clients' certificates are held to.
+    pub(super) clients: Option<Clients>,
+}
+
+/// The authorities of clients.
+pub(super) struct Clients {
+    pub(super) verifier: Arc<dyn ClientCertVerifier>,
+    /// When the first of them ends.
+    pub(super) expires: End,
 }
 
 /// When a certificate ends; shown in UTC.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct End(DateTime);
 
 impl Contents {
@@ -76,12 +85,13 @@ impl Material {
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(setup)?;
-        let builder = match files.client_ca.as_ref().zip(contents.client_ca.as_ref()) {
+        let clients = files.client_ca.as_ref().zip(contents.client_ca.as_ref());
+        let clients =
+            clients.map(|((file, rule), pem)| clients_of(file, pem, *rule, provider, now));
+        let clients = clients.transpose()?;
+        let builder = match &clients {
             None => builder.with_no_client_auth(),
-            Some(((file, rule), pem)) => {
-                let verifier = client_verifier(file, pem, *rule, provider, now)?;
-                builder.with_client_cert_verifier(verifier)
-            }
+            Some(clients) => builder.with_client_cert_verifier(clients.verifier.clone()),
         };
         let resolver = rustls::sign::SingleCertAndKey::from(certified);
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
@@ -95,6 +105,7 @@ impl Material {
             config: Arc::new(config),
             digest: contents.digest(),
             expires,
+            clients,
         })
     }
 }
@@ -125,48 +136,58 @@ fn certified_key(
     }
 }
 
-fn client_verifier(
+fn clients_of(
     file: &Path,
     pem: &[u8],
     rule: TlsClientAuth,
     provider: Arc<CryptoProvider>,
     now: UnixTime,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+) -> Result<Clients, TlsError> {
     let mut roots = RootCertStore::empty();
-    let mut expired = None;
+    let (mut ends, mut expired) = (Vec::new(), None);
     for authority in certificates(file, pem)? {
         // The library does not look at the time of an authority.
         match check_time(file, &authority, now) {
-            Ok(_) => roots
-                .add(authority)
-                .map_err(|error| unusable(file, error))?,
+            Ok(end) => {
+                roots
+                    .add(authority)
+                    .map_err(|error| unusable(file, error))?;
+                ends.push(end);
+            }
             Err(error @ (TlsError::Expired { .. } | TlsError::NotYetValid { .. })) => {
                 expired = Some(error);
             }
             Err(error) => return Err(error),
         }
     }
-    if let (true, Some(error)) = (roots.is_empty(), expired) {
-        return Err(error);
-    }
+    let expires = match (ends.into_iter().min(), expired) {
+        (Some(end), _) => end,
+        (None, Some(error)) => return Err(error),
+        (None, None) => return Err(none_in(file)),
+    };
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = match rule {
         TlsClientAuth::Required => builder,
         TlsClientAuth::Optional => builder.allow_unauthenticated(),
     };
-    builder.build().map_err(|error| unusable(file, error))
+    let verifier = builder.build().map_err(|error| unusable(file, error))?;
+    Ok(Clients { verifier, expires })
 }
 
 fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let parsed = parsed.map_err(|error| unusable(file, error))?;
     if parsed.is_empty() {
-        return Err(TlsError::Missing {
-            path: file.to_owned(),
-            needed: "certificate",
-        });
+        return Err(none_in(file));
     }
     Ok(parsed)
+}
+
+fn none_in(file: &Path) -> TlsError {
+    TlsError::Missing {
+        path: file.to_owned(),
+        needed: "certificate",
+    }
 }
 
 /// When a certificate ends, if this is within its time.

@@ -84,3 +84,28 @@ async fn a_migration_that_fails_is_named() {
         "{source}"
     );
 }
+
+#[tokio::test]
+async fn an_invalid_index_of_a_step_that_failed_is_built_anew_and_no_other_is_touched() {
+    let server = TestServer::start();
+    let url = server.url();
+    migrate(&url).await.unwrap();
+    let mut connection = connect(&url).await.unwrap();
+    // As a failure leaves it, and an index that somebody else is building.
+    connection
+        .batch_execute(
+            "CREATE INDEX somebody_elses ON users (id); \
+             UPDATE pg_index SET indisvalid = false WHERE indexrelid IN \
+               ('audit_events_kind'::regclass, 'somebody_elses'::regclass); \
+             DELETE FROM __diesel_schema_migrations WHERE version = '20261125001040'",
+        )
+        .await
+        .unwrap();
+    let ran = migrate(&url).await.unwrap();
+    assert_eq!(ran, ["2026-11-25-001040_audit_events_kind"]);
+    let invalid = sql::<Text>(
+        "SELECT string_agg(indexrelid::regclass::text, ',') FROM pg_index WHERE NOT indisvalid",
+    );
+    let invalid: String = invalid.get_result(&mut connection).await.unwrap();
+    assert_eq!(invalid, "somebody_elses");
+}

@@ -8,7 +8,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, audit, schema::user_logins, statement::statement},
+    super::{Error, audit, password_resets, schema::user_logins, statement::statement},
     get, lock,
 };
 use crate::model::{
@@ -146,6 +146,8 @@ pub async fn remove_login(
         };
         let removed: i64 = Remove(&binds).get_result(conn).await?;
         if removed == 1 {
+            // It may have been delivered there.
+            password_resets::void(conn, id).await?;
             return Ok(get(conn, id).await?.map(Removed::Gone));
         }
         let owner = find_owner(conn, login_key).await?;

@@ -5,8 +5,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
-use super::scrape::{Scrape, scrape, start};
-use crate::harness::{Harness, request_id};
+use super::scrape::{PORT, Scrape, scrape, start};
+use crate::{
+    harness::{Harness, request_id},
+    tls::Behind,
+};
 
 fn file(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -21,15 +24,16 @@ async fn used() -> (Harness, Scrape) {
     for _ in 0..2 {
         let _ = it.refresh(&phone.refresh_token, &request_id()).await;
     }
-    let metrics = it.identity.metrics();
-    // What only a server with TLS, and a minute's purge, would tell.
-    metrics
-        .keys()
-        .set_certificate_expiry(rollcall::metrics::Certificate::Listener, 0.0);
-    metrics
+    // What only a minute's purge would tell.
+    it.identity
+        .metrics()
         .purge()
         .succeeded(rollcall::metrics::PurgedTable::Sessions);
-    let scraped = scrape(&it).await;
+    let mut scraped = scrape(&it).await;
+    let with_tls = Behind::mutual(&PORT, "orders.internal").await;
+    let with_tls = scrape(&with_tls.replica).await;
+    scraped.families.extend(with_tls.families);
+    scraped.samples.extend(with_tls.samples);
     (it, scraped)
 }
 

@@ -117,6 +117,30 @@ async fn crowd_on_the_port_does_not_reach_the_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn crowd_of_silent_peers_pushes_out_itself_and_not_a_probe() {
+    let it = start(&[]).await;
+    let connect = || async { TcpStream::connect(it.operations()).await.expect("connects") };
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(connect().await);
+    }
+    let probed = patiently("the probe is answered", get(it.operations(), "/livez")).await;
+    assert_eq!(probed.status, 200);
+    // It was not their silence that ended: the latest is still open.
+    let latest = silent.last().expect("a hundred").try_read(&mut [0]);
+    let latest = latest.expect_err("says nothing");
+    assert_eq!(latest.kind(), std::io::ErrorKind::WouldBlock);
+    let mut first = silent.swap_remove(0);
+    let mut buffer = [0];
+    let read = tokio::io::AsyncReadExt::read(&mut first, &mut buffer);
+    // Reset or closed.
+    assert!(matches!(
+        patiently("the first is closed", read).await,
+        Ok(0) | Err(_)
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = taken.local_addr().expect("bound").to_string();

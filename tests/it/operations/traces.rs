@@ -116,6 +116,24 @@ async fn call_of_an_unsampled_trace_is_in_none_and_its_lines_have_no_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn caller_who_is_not_trusted_decides_neither_whether_nor_where_it_is_traced() {
+    for (ratio, flags) in [("--trace-sampling=0", "01"), ("--trace-sampling=1", "00")] {
+        let collector = Collector::start().await;
+        let it = Harness::start().await;
+        let endpoint = &collector.endpoint;
+        let traced = ["--trusted-proxies=", "--otlp-endpoint", endpoint, ratio];
+        let (process, mut auth) = serve(&it, &traced).await;
+        let refused = auth.refresh(within(refresh("rcr_garbage"), flags)).await;
+        refused.expect_err("is garbage");
+        let log = end(process).await;
+        let ended = log.iter().find(|line| line["message"] == "call ended");
+        let trace = &ended.expect("a line of the call")["span"]["trace_id"];
+        assert_eq!(trace.is_string(), flags == "00", "{trace}");
+        assert_ne!(trace, TRACE);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_password_token_or_login_is_in_a_trace_and_hashing_is() {
     let collector = Collector::start().await;
     let it = Harness::start().await;

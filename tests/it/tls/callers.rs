@@ -4,9 +4,10 @@ use rcgen::SanType;
 use rollcall::proto::v1;
 use tonic::{Code, Status};
 
-use super::{Behind, authority::Wanted, endpoint};
+use super::{Authority, Behind, authority::Wanted, endpoint};
 use crate::harness::{
-    Harness, PASSWORD, SignedIn, Subject, authenticate, good_request, reason, request_id, rpcs,
+    Harness, PASSWORD, SignedIn, Subject, authenticate, good_request, patiently, reason,
+    request_id, rpcs,
 };
 
 /// What needs no access token, in an order in which one subject serves all.
@@ -229,4 +230,16 @@ async fn every_verified_certificate_counts_where_there_is_no_list() {
     let bare = endpoint(&it.authority.trusted(), &it.address).connect_lazy();
     let mut bare = v1::auth_client::AuthClient::new(bare);
     assert!(is_refused(&bare.authenticate(authenticate("ana")).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_of_an_authority_that_is_none_any_more_counts_on_no_open_connection() {
+    let it = Behind::mutual(&["--auth-callers", "known"], "whoever.test").await;
+    it.create_user("ana", &[]).await;
+    it.sign_in("ana").await;
+    it.files
+        .write("client-ca.pem", &Authority::new("next").pem());
+    let until_refused =
+        async { while !is_refused(&it.auth().authenticate(authenticate("ana")).await) {} };
+    patiently("the certificate counts no more", until_refused).await;
 }

@@ -9,8 +9,15 @@ use rollcall::client::Tls;
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::{Authority, Behind, NAME, attempt, authority::Files, endpoint};
-use crate::harness::{Database, patiently, process::Process};
+use super::{
+    Authority, Behind, NAME, attempt,
+    authority::{Files, Wanted},
+    endpoint,
+};
+use crate::{
+    harness::{Database, patiently, process::Process},
+    operations::scrape::{PORT, scrape},
+};
 
 /// Waits until a client that trusts this authority alone is served.
 async fn until_served(tls: &Tls, address: &str) {
@@ -79,6 +86,31 @@ async fn new_authorities_of_clients_count_for_new_connections() {
     let old = it.authority.client("orders.internal");
     let old = it.attempt(&old.shown(it.authority.trusted())).await;
     old.expect_err("of the authority from before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_of_the_certificates_in_use_are_measured() {
+    let it = Behind::mutual(&PORT, "orders.internal").await;
+    let end =
+        |whose| format!("rollcall_certificate_expiry_timestamp_seconds{{certificate=\"{whose}\"}}");
+    let (listener, clients) = (end("listener"), end("client_ca"));
+    let before = scrape(&it).await;
+    assert_eq!(before.value(&listener), 64_092_124_800.0, "4000-12-31");
+    assert_eq!(before.value(&clients), 67_090_118_400.0, "4096-01-01");
+
+    it.files
+        .put(&it.authority.issue(Wanted::by(NAME).until(3000)));
+    let until_taken = async {
+        while scrape(&it).await.value(&listener) == before.value(&listener) {
+            tokio::task::yield_now().await;
+        }
+    };
+    patiently("the new certificate is measured", until_taken).await;
+    assert_eq!(
+        scrape(&it).await.value(&listener),
+        32_535_129_600.0,
+        "3000-12-31"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
