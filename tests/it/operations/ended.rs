@@ -69,16 +69,18 @@ async fn old_events_that_go_are_counted() {
           now() - interval '9 years', 'USER_DELETED', '{}')",
     )
     .await;
-    // It purges as it starts.
-    let purges = Replica::start(&it.database, &PORT).await;
+    // A server purges as it starts: the first may still be about it.
+    let other = Replica::start(&it.database, &PORT).await;
+    let removed = "rollcall_purged_rows_total{table=\"audit_events\"}";
     let done = "rollcall_purge_last_success_timestamp_seconds{table=\"audit_events\"}";
-    patiently("events are purged", async {
+    patiently("the event is purged, and counted once", async {
+        while scrape(&it).await.value(removed) + scrape(&other).await.value(removed) != 1.0 {
+            tokio::task::yield_now().await;
+        }
         let nothing = Scrape::parse("");
-        while scrape(&purges).await.since(&nothing, &[done]).is_empty() {
+        while scrape(&other).await.since(&nothing, &[done]).is_empty() {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    let removed = "rollcall_purged_rows_total{table=\"audit_events\"}";
-    assert_eq!(scrape(&purges).await.value(removed), 1.0);
 }
