@@ -7,6 +7,7 @@ mod audit;
 mod caller;
 mod error;
 mod exchange;
+mod for_ever;
 mod imports;
 mod incident;
 mod introspect;
@@ -257,14 +258,14 @@ impl Identity {
         Ok(rotated)
     }
 
-    /// Seals every signing key under the first master key.
+    /// Seals every signing key under the first master key, and tells of it where one was not.
     ///
     /// # Errors
     ///
     /// When no master key opens one of them, or the database cannot be asked. Keys that were
     /// resealed before that stay so.
-    pub async fn reseal_signing_keys(&self) -> Result<Resealed, Error> {
-        let done = self.0.signing_keys.reseal().await?;
+    pub async fn reseal_signing_keys(&self, act: &Act) -> Result<Resealed, Error> {
+        let done = self.0.signing_keys.reseal(act).await?;
         tracing::info!(resealed = done.resealed, "signing keys resealed");
         Ok(done)
     }

@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::convert;
+use super::{convert, json::from_json};
 use crate::{
-    model::audit::{
-        Act, Actor, BindingBreach, Detail, Event, EventKind, SignInFailure, SignInFailureReason,
-        TokenUse, UserChange, UserLogin,
+    model::{
+        audit::{
+            Act, Actor, BindingBreach, Detail, Event, EventKind, SignInFailure,
+            SignInFailureReason, TokenUse, UserChange, UserLogin,
+        },
+        verdict::Reuse,
     },
     proto::v1::{self, event},
 };
@@ -72,7 +75,7 @@ fn detail(detail: Detail, user_id: &str) -> event::Detail {
             reason: convert::end_reason(it.reason).into(),
         }),
         Detail::RefreshTokenReuse(it) => Told::RefreshTokenReuse(v1::RefreshTokenReuse {
-            reuse: it.reuse.as_str().to_owned(),
+            reuse: reuse(it.reuse).into(),
             replayed: Some(token_use(it.replayed)),
             last_good: Some(token_use(it.last_good)),
         }),
@@ -88,9 +91,19 @@ fn detail(detail: Detail, user_id: &str) -> event::Detail {
                 expire_time: Some(convert::timestamp(it.expires_at)),
             })
         }
-        Detail::SessionsRevocation(it) => {
-            Told::SessionsRevocation(v1::SessionsRevocation { filter: it.filter })
-        }
+        Detail::SessionsRevocation(it) => Told::SessionsRevocation(v1::SessionsRevocation {
+            filter: from_json("SessionFilter", &it.filter),
+        }),
+    }
+}
+
+fn reuse(reuse: Reuse) -> v1::RefreshTokenReuseKind {
+    use v1::RefreshTokenReuseKind as Told;
+    match reuse {
+        Reuse::Late => Told::Late,
+        Reuse::Fork => Told::Fork,
+        Reuse::Ancestor => Told::Ancestor,
+        Reuse::ForkAcrossLostCommit => Told::ForkAcrossLostCommit,
     }
 }
 

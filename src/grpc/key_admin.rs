@@ -56,8 +56,10 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<v1::ResealSigningKeysRequest>,
     ) -> Result<Response<v1::ResealSigningKeysResponse>, Status> {
-        self.identity.admin(bearer(request.metadata())?).await?;
-        let done = self.identity.reseal_signing_keys().await?;
+        let act = act(&request);
+        let caller = self.identity.admin(bearer(request.metadata())?).await?;
+        let act = act.by(caller.actor());
+        let done = self.identity.reseal_signing_keys(&act).await?;
         let count = |keys: usize| u32::try_from(keys).unwrap_or(u32::MAX);
         Ok(Response::new(v1::ResealSigningKeysResponse {
             resealed_key_count: count(done.resealed),

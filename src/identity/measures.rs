@@ -14,6 +14,8 @@ impl Identity {
         self.0.hasher.sample();
         let watchers = self.0.feed.watchers();
         metrics.feed().set_watchers(Stream::Revocations, watchers);
+        let watchers = self.0.event_watches.count();
+        metrics.feed().set_watchers(Stream::AuditEvents, watchers);
     }
 
     /// Says that sessions were ended: to the metrics, and to the feed.

@@ -11,6 +11,7 @@ use crate::{
         ids::UserId,
         password::Password,
         password_reset_token::{PasswordResetToken, PasswordResetTokenText},
+        session::EndReason,
     },
     store::{password_resets, sign_out},
 };
@@ -60,7 +61,7 @@ impl Identity {
         // None: it was used, replaced or voided meanwhile.
         let ended = self.0.pool.run(reset).await?;
         let ended = ended.ok_or(Error::PasswordResetTokenInvalid)?;
-        self.0.feed.wake();
+        self.ended(EndReason::PasswordChanged, ended);
         tracing::info!(user_id = %user.id, ended, "password reset");
         Ok(ended)
     }

@@ -4,9 +4,8 @@ use std::{convert::Infallible, future::pending, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Error, Identity};
+use super::{Error, Identity, for_ever::for_ever};
 use crate::{
-    error_chain,
     metrics::PurgedTable,
     model::session::Superseded,
     store::{
@@ -32,15 +31,7 @@ impl Identity {
         if self.0.settings.superseded == Superseded::Allow {
             return pending().await;
         }
-        let mut failing = false;
-        loop {
-            let purged = self.purge().await;
-            if let (Err(error), false) = (&purged, failing) {
-                tracing::warn!(error = error_chain(error), "superseded tokens not purged");
-            }
-            failing = purged.is_err();
-            sleep(INTERVAL).await;
-        }
+        for_ever(INTERVAL, "superseded tokens not purged", || self.purge()).await
     }
 
     /// Deletes in batches, until one is not full.
@@ -64,15 +55,7 @@ impl Identity {
     /// them. However many replicas do it, each row goes once. A failure is logged once, and
     /// tried again with the next round.
     pub async fn purge_rows(&self) -> Infallible {
-        let mut failing = false;
-        loop {
-            let round = self.purge_round().await;
-            if let (Err(error), false) = (&round, failing) {
-                tracing::warn!(error = error_chain(error), "rows not purged");
-            }
-            failing = round.is_err();
-            sleep(REST).await;
-        }
+        for_ever(REST, "rows not purged", || self.purge_round()).await
     }
 
     async fn purge_round(&self) -> Result<(), Error> {

@@ -3,15 +3,12 @@
 use std::{convert::Infallible, time::Duration};
 
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::{Error, Identity};
-use crate::{
-    error_chain,
-    store::{
-        Pool,
-        session_stats::{self, SessionStats},
-    },
+use super::{Error, Identity, for_ever::for_ever};
+use crate::store::{
+    Pool,
+    session_stats::{self, SessionStats},
 };
 
 impl Identity {
@@ -29,16 +26,12 @@ impl Identity {
     /// Counts for ever, whenever it is due and no other replica does, on a connection of its
     /// own. A failure is logged once, and tried again.
     pub async fn count_sessions(&self, pool: &Pool) -> Infallible {
-        let mut failing = false;
-        loop {
-            let counted = self.count_sessions_when_due(pool).await;
-            if let (Err(error), false) = (&counted, failing) {
-                tracing::warn!(error = error_chain(error), "sessions not counted");
-            }
-            failing = counted.is_err();
-            // So that a count is late by no more than a part of the interval.
-            sleep(self.0.settings.session_stats_interval / 4).await;
-        }
+        // So that a count is late by no more than a part of the interval.
+        let rest = self.0.settings.session_stats_interval / 4;
+        for_ever(rest, "sessions not counted", || {
+            self.count_sessions_when_due(pool)
+        })
+        .await
     }
 
     async fn count_sessions_when_due(&self, pool: &Pool) -> Result<(), Error> {

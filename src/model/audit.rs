@@ -86,6 +86,8 @@ event_kinds! {
     SigningKeyRotated = "SIGNING_KEY_ROTATED",
     /// An operator began to end sessions by a filter.
     SessionsRevoked = "SESSIONS_REVOKED",
+    /// An operator had signing keys sealed under another master key.
+    SigningKeysResealed = "SIGNING_KEYS_RESEALED",
 }
 
 /// By which call something is done, and for whom if not by the user whom it is about. Each

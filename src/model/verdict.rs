@@ -74,19 +74,6 @@ pub enum Reuse {
     ForkAcrossLostCommit,
 }
 
-impl Reuse {
-    /// The name of the kind in audit events.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Late => "LATE",
-            Self::Fork => "FORK",
-            Self::Ancestor => "ANCESTOR",
-            Self::ForkAcrossLostCommit => "FORK_ACROSS_LOST_COMMIT",
-        }
-    }
-}
-
 /// Judges a genuine token against the row of its live session at `now`, a time of
 /// the database's clock.
 #[must_use]

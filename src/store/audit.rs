@@ -1,7 +1,7 @@
 //! The audit trail: events are written by the statement that does what they tell of.
 //!
 //! A statement that changes something has one more CTE, named `told`, and takes an [`Act`]
-//! for it. [`INSERT`] and [`By`] are the two ends of it, and what stands between them is what
+//! for it. `INSERT` and `By` are the two ends of it, and what stands between them is what
 //! differs: about whom, about which session, what happened, and what belongs to it.
 //!
 //! ```ignore
@@ -19,7 +19,7 @@
 //! ```
 //!
 //! So what changes nothing tells nothing, and no event costs a round trip. For the most usual
-//! event there is all of the CTE in [`SessionsEnded`]. An event that stands alone, or comes
+//! event there is all of the CTE in `SessionsEnded`. An event that stands alone, or comes
 //! with a transaction of several statements, is written by [`record`].
 
 mod fence;

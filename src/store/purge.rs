@@ -13,10 +13,16 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::{Error, sessions::interval, statement::statement};
+use super::{
+    Error,
+    sessions::interval,
+    statement::{limit, statement},
+};
 
-/// How many rows a statement looks at, and deletes, at most.
-pub const WINDOW: usize = 1_000;
+limit! {
+    /// How many rows a statement looks at, and deletes, at most.
+    WINDOW, LIMIT = 1_000
+}
 
 /// What is purged by windows.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +84,7 @@ statement! {
            SELECT user_id, id, coalesce(revoked_at, least(idle_expires_at, absolute_expires_at)) \
              < now() - ", [Interval: it.age], "::interval AS due FROM sessions \
            WHERE (user_id, id) > (", [SqlUuid: it.after.user_id], ", ", [SqlUuid: it.after.id], ") \
-           ORDER BY user_id, id LIMIT 1000\
-         ), due AS MATERIALIZED (\
+           ORDER BY user_id, id ", {LIMIT}, "), due AS MATERIALIZED (\
            SELECT s.id FROM sessions AS s WHERE s.id = ANY (ARRAY(SELECT id FROM old WHERE due)) \
              AND coalesce(s.revoked_at, least(s.idle_expires_at, s.absolute_expires_at)) < now() - ",
         [Interval: it.age], "::interval FOR UPDATE SKIP LOCKED\
@@ -98,7 +103,7 @@ macro_rules! of_users {
             $(#[$doc])*
             $name(&Place) -> RowSql = |it|
                 "WITH old AS MATERIALIZED (SELECT t.user_id FROM ", $table, " AS t WHERE t.user_id > ",
-                [SqlUuid: it.user_id], " ORDER BY t.user_id LIMIT 1000), due AS MATERIALIZED (\
+                [SqlUuid: it.user_id], " ORDER BY t.user_id ", {LIMIT}, "), due AS MATERIALIZED (\
                    SELECT t.user_id FROM ", $table, " AS t \
                    WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM old)) AND ", $due,
                 "  FOR UPDATE OF t SKIP LOCKED\

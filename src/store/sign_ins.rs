@@ -3,7 +3,7 @@
 //! A check is counted before it is made, in the statement that finds what the password is
 //! checked against, so that over all replicas no more are made than are allowed. Whatever is
 //! wrong with a sign-in, it takes the same two statements, each of which writes: what
-//! nobody's login has no row for is written to one of [`NOBODIES`].
+//! nobody's login has no row for is written to one of `NOBODIES`.
 
 mod fail;
 mod unlock;

@@ -48,4 +48,13 @@ macro_rules! push_piece {
     };
 }
 
-pub(super) use {push_piece, statement};
+/// Declares how many rows a statement takes at most, and the piece of it that says so.
+macro_rules! limit {
+    ($(#[$doc:meta])* $name:ident, $piece:ident = $number:literal) => {
+        $(#[$doc])*
+        pub const $name: usize = $number;
+        const $piece: &str = concat!("LIMIT ", $number);
+    };
+}
+
+pub(super) use {limit, push_piece, statement};

@@ -300,6 +300,13 @@ impl Replica {
         Ok(reply.into_inner())
     }
 
+    /// Drops the keys that have signed, with their tokens.
+    pub async fn drop_signing_keys(&self) {
+        let act = Default::default();
+        let rotated = self.identity.rotate_signing_key_in_emergency(&act).await;
+        rotated.expect("rotates");
+    }
+
     /// Refreshes with a `request_id`, or without where it is empty.
     pub async fn refresh(
         &self,

@@ -2,6 +2,7 @@
 
 mod collector;
 mod deployed;
+mod ended;
 mod metrics;
 mod probes;
 pub mod scrape;

@@ -7,6 +7,7 @@ mod origins;
 mod pages;
 mod stats;
 mod sweep;
+mod sweep_meanwhile;
 mod sweep_told;
 
 use rollcall::proto::v1::{self, SessionEndReason, SessionState};

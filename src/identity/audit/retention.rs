@@ -5,8 +5,8 @@ use std::{convert::Infallible, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
-    error_chain,
-    identity::{Error, Identity},
+    identity::{Error, Identity, for_ever::for_ever},
+    metrics::PurgedTable,
     store::audit::{self, PURGE_BATCH},
 };
 
@@ -19,24 +19,25 @@ impl Identity {
     /// Deletes for ever the events that are older than the retention, whichever replica comes
     /// first. A failure is logged once, and tried again.
     pub async fn purge_events(&self) -> Infallible {
-        let mut failing = false;
-        loop {
-            let purged = self.purge_old_events().await;
-            if let (Err(error), false) = (&purged, failing) {
-                tracing::warn!(error = error_chain(error), "audit events not purged");
-            }
-            failing = purged.is_err();
-            sleep(INTERVAL).await;
-        }
+        for_ever(INTERVAL, "audit events not purged", || {
+            self.purge_old_events()
+        })
+        .await
     }
 
     /// Deletes in batches, until one is not full.
     async fn purge_old_events(&self) -> Result<(), Error> {
         let retention = self.0.settings.audit_retention;
         let purge = async |conn: &mut _| audit::purge(conn, retention).await;
-        while self.0.pool.run(purge).await? == PURGE_BATCH {
+        let metrics = self.0.metrics.purge();
+        loop {
+            let purged = self.0.pool.run(purge).await?;
+            metrics.removed(PurgedTable::AuditEvents, purged);
+            if purged < PURGE_BATCH {
+                metrics.succeeded(PurgedTable::AuditEvents);
+                return Ok(());
+            }
             sleep(REST).await;
         }
-        Ok(())
     }
 }

@@ -41,6 +41,11 @@ impl EventWatches {
         }
     }
 
+    /// How many there are.
+    pub(in crate::identity) fn count(&self) -> usize {
+        MAX_WATCHERS.saturating_sub(self.places.available_permits())
+    }
+
     /// Ends all of them, for good.
     pub(in crate::identity) fn stop(&self) {
         self.stopped.send_replace(true);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{ATTEMPTS, SigningKeys, pair};
 use crate::{
     identity::{Error, master_keys::SealKeys},
+    model::audit::Act,
     store::{
         Pool,
         signing_keys::{SealedKey, find_former, find_published, reseal},
@@ -32,7 +33,7 @@ impl SigningKeys {
     ///
     /// When none of the master keys opens a key, or the database cannot be asked. Keys that
     /// were resealed before that stay so.
-    pub async fn reseal(&self) -> Result<Resealed, Error> {
+    pub async fn reseal(&self, act: &Act) -> Result<Resealed, Error> {
         let (pool, seal_keys) = (&self.pool, &self.seal_keys);
         let mut resealed = Vec::new();
         for _ in 0..ATTEMPTS {
@@ -43,7 +44,9 @@ impl SigningKeys {
             let keys = [published.keys, former].concat();
             let mut settled = true;
             for stored in &keys {
-                match reseal_one(pool, seal_keys, stored).await? {
+                // The first tells of the call, in its transaction.
+                let told = resealed.is_empty().then_some(act);
+                match reseal_one(pool, seal_keys, stored, told).await? {
                     Some(true) => resealed.push(stored.key.kid.clone()),
                     Some(false) => {}
                     None => settled = false,
@@ -66,6 +69,7 @@ async fn reseal_one(
     pool: &Pool,
     seal_keys: &SealKeys,
     stored: &SealedKey,
+    told: Option<&Act>,
 ) -> Result<Option<bool>, Error> {
     let opened = seal_keys.open_key(stored)?;
     if opened.by_first {
@@ -73,6 +77,6 @@ async fn reseal_one(
     }
     let (kid, seen) = (&stored.key.kid, &stored.sealed);
     let anew = seal_keys.seal(&pair::context_of(stored), &opened.secret)?;
-    let replace = async |conn: &mut _| reseal(conn, kid, seen, &anew).await;
+    let replace = async |conn: &mut _| reseal(conn, told, kid, seen, &anew).await;
     Ok(pool.run(replace).await?.then_some(true))
 }

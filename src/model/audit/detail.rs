@@ -72,7 +72,8 @@ impl Detail {
             EventKind::PasswordChanged
             | EventKind::PasswordSet
             | EventKind::PasswordReset
-            | EventKind::UserUnlocked => None,
+            | EventKind::UserUnlocked
+            | EventKind::SigningKeysResealed => None,
         }
     }
 }

@@ -22,11 +22,31 @@ pub(in crate::store) const INSERT: &str = "INSERT INTO audit_events (user_id, se
 /// The `user_id` of an event that is about no user.
 pub(in crate::store) const NOBODY: &str = "'00000000-0000-0000-0000-000000000000'::uuid";
 
+/// Milliseconds of a time, as ids have them: it comes between the two.
+macro_rules! millis {
+    (before) => {
+        "(lpad(to_hex((extract(epoch FROM date_trunc('milliseconds', "
+    };
+    (after) => {
+        ")) * 1000)::bigint), 12, '0')"
+    };
+}
+
+/// The least id of an event of a time, which comes between this and [`END_OF_FIRST_ID`].
+pub(in crate::store) const FIRST_ID_OF: &str = millis!(before);
+/// The end of the least id of a time.
+pub(in crate::store) const END_OF_FIRST_ID: &str =
+    concat!(millis!(after), " || '00000000000000000000')::uuid");
+
 /// An id of this moment, a UUID version 7 (RFC 9562) by the database's clock: 48 bits of
 /// milliseconds, and of a random UUID what comes after its version. Milliseconds are cut off
 /// and not rounded, so that ids and times find the same events.
-const NEW_ID: &str = "(lpad(to_hex((extract(epoch FROM date_trunc('milliseconds', now())) * 1000)\
-     ::bigint), 12, '0') || '7' || right(replace(gen_random_uuid()::text, '-', ''), 19))::uuid";
+const NEW_ID: &str = concat!(
+    millis!(before),
+    "now()",
+    millis!(after),
+    " || '7' || right(replace(gen_random_uuid()::text, '-', ''), 19))::uuid"
+);
 
 /// Whether a session that has not been ended lives, of the columns of its row.
 pub(in crate::store) const LIVES: &str =
@@ -34,8 +54,12 @@ pub(in crate::store) const LIVES: &str =
 
 /// The least id of an event of two minutes ago, to bound a search for one of the last minute:
 /// replicas of the release before make ids by their own clocks.
-pub(in crate::store) const TWO_MINUTES_AGO: &str = "(lpad(to_hex((extract(epoch FROM now()) * 1000)\
-     ::bigint - 120000), 12, '0') || '00000000000000000000')::uuid";
+pub(in crate::store) const TWO_MINUTES_AGO: &str = concat!(
+    millis!(before),
+    "now() - '2 minutes'::interval",
+    millis!(after),
+    " || '00000000000000000000')::uuid"
+);
 
 /// [`crate::model::audit::UserSnapshot`] of the columns of a user.
 pub(in crate::store) const USER_SNAPSHOT: &str = "jsonb_build_object('login', login, \

@@ -8,10 +8,19 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::super::{Error, sessions::interval, statement::statement};
+use super::{
+    super::{
+        Error,
+        sessions::interval,
+        statement::{limit, statement},
+    },
+    piece::{END_OF_FIRST_ID, FIRST_ID_OF},
+};
 
-/// How many events [`purge`] deletes at most.
-pub const PURGE_BATCH: usize = 1_000;
+limit! {
+    /// How many events [`purge`] deletes at most.
+    PURGE_BATCH, LIMIT = 1_000
+}
 
 struct Binds {
     retention: PgInterval,
@@ -20,12 +29,9 @@ struct Binds {
 statement! {
     /// Skips what another replica holds. The bound on the id finds the oldest by an index.
     Purge(&Binds) -> Int8 = |it|
-        "WITH old AS (\
-           SELECT user_id, id FROM audit_events WHERE id < (lpad(to_hex((extract(epoch FROM \
-             now() - ", [Interval: it.retention], "::interval) * 1000)::bigint), 12, '0') \
-             || '00000000000000000000')::uuid \
-           ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED\
-         ), purged AS (\
+        "WITH old AS (SELECT user_id, id FROM audit_events WHERE id < ", {FIRST_ID_OF}, "now() - ",
+        [Interval: it.retention], "::interval", {END_OF_FIRST_ID}, " ORDER BY id ", {LIMIT},
+        " FOR UPDATE SKIP LOCKED), purged AS (\
            DELETE FROM audit_events AS e USING old \
            WHERE e.user_id = old.user_id AND e.id = old.id RETURNING 1\
          ) SELECT count(*) FROM purged"

@@ -9,12 +9,17 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    super::{Error, statement::statement},
+    super::{
+        Error,
+        statement::{limit, statement},
+    },
     rotate::interval,
 };
 
-/// How many rows [`purge_superseded`] deletes at most: so few that each is found by its key.
-pub const PURGE_BATCH: usize = 100;
+limit! {
+    /// How many rows [`purge_superseded`] deletes at most: so few that each is found by its key.
+    PURGE_BATCH, LIMIT = 100
+}
 
 struct Binds {
     age: PgInterval,
@@ -26,7 +31,7 @@ statement! {
         "WITH old AS (\
            SELECT user_id, session_id FROM superseded_tokens \
            WHERE superseded_at < now() - ", [Interval: it.age], "::interval \
-           ORDER BY superseded_at LIMIT 100 FOR UPDATE SKIP LOCKED\
+           ORDER BY superseded_at ", {LIMIT}, " FOR UPDATE SKIP LOCKED\
          ), purged AS (\
            DELETE FROM superseded_tokens AS t USING old \
            WHERE t.user_id = old.user_id AND t.session_id = old.session_id RETURNING 1\

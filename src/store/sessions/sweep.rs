@@ -16,6 +16,7 @@ use super::{
     super::{
         Error,
         audit::{LIVES, SessionsEnded},
+        statement::limit,
     },
     Filter,
     filter::Conditions,
@@ -23,8 +24,10 @@ use super::{
 };
 use crate::model::{audit::Act, ids::SessionId, session::EndReason};
 
-/// How many sessions one statement looks at: so few that it is short, though none is met.
-pub const WINDOW: usize = 1_000;
+limit! {
+    /// How many sessions one statement looks at: so few that it is short, though none is met.
+    WINDOW, LIMIT = 1_000
+}
 
 /// Which sessions are to be met in a window.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +83,9 @@ impl QueryFragment<Pg> for Sweep<'_> {
             out.push_sql(" AND w.user_id = ");
             out.push_bind_param::<SqlUuid, _>(&user_id.0)?;
         }
-        out.push_sql(" ORDER BY w.id DESC LIMIT 1000), ended AS (");
+        out.push_sql(" ORDER BY w.id DESC ");
+        out.push_sql(LIMIT);
+        out.push_sql("), ended AS (");
         out.push_sql(match self.told {
             Some(_) => {
                 "UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN'"

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     super::{
         Error,
-        audit::{By, INSERT},
+        audit::{By, INSERT, TWO_MINUTES_AGO},
         statement::statement,
     },
     Attempt, Found, number,
@@ -70,9 +70,9 @@ statement! {
            SELECT 'SIGN_IN_FAILED' AS kind, detail FROM failure \
            WHERE NOT known AND (reason NOT IN ('LOCKED', 'DISABLED') OR NOT EXISTS (\
              SELECT FROM audit_events AS earlier WHERE earlier.user_id = ", [SqlUuid: it.user_id],
-        "      AND earlier.id > \
-               (lpad(to_hex(((date_part('epoch', now()) - 60) * 1000)::bigint), 12, '0') \
-                 || repeat('0', 20))::uuid AND earlier.kind = 'SIGN_IN_FAILED' \
+        "      AND earlier.id > ", {TWO_MINUTES_AGO},
+        "      AND earlier.created_at > now() - '1 minute'::interval \
+               AND earlier.kind = 'SIGN_IN_FAILED' \
                AND earlier.detail ->> 'reason' = failure.reason)) \
            UNION ALL SELECT 'USER_LOCKED', detail FROM failure WHERE lowered OR ", [Bool: it.last],
         "    AND attempts >= ", [Int4: it.max_attempts],

@@ -18,13 +18,13 @@ use serde_json::Value;
 use super::{
     super::{
         Error,
-        audit::{By, INSERT, NOBODY},
+        audit::{self, By, INSERT, NOBODY},
         sessions::interval,
         statement::statement,
     },
     ACTIVE, GONE, NEXT, NewKey, RETIRING, Sealed, dsl, insert_next,
 };
-use crate::model::audit::{Act, Detail, SigningKeyRotation};
+use crate::model::audit::{Act, Detail, EventKind, NewEvent, SigningKeyRotation};
 
 /// A rotation that is due.
 #[derive(Clone, Copy, Debug)]
@@ -154,13 +154,36 @@ pub async fn expire(conn: &mut AsyncPgConnection) -> Result<usize, Error> {
         .await?)
 }
 
-/// Replaces the sealed half of a key by the same half, sealed anew; `false` when it is not
-/// what was seen any more.
+/// Replaces the sealed half of a key by the same half, sealed anew, and tells of it by `told`;
+/// `false` when it is not what was seen any more.
 ///
 /// # Errors
 ///
 /// When the database cannot be asked.
 pub async fn reseal(
+    conn: &mut AsyncPgConnection,
+    told: Option<&Act>,
+    kid: &str,
+    seen: &Sealed,
+    anew: &[u8],
+) -> Result<bool, Error> {
+    conn.transaction(async |conn| {
+        let replaced = replace(conn, kid, seen, anew).await?;
+        if let (Some(act), true) = (told, replaced) {
+            let event = NewEvent {
+                kind: EventKind::SigningKeysResealed,
+                user_id: None,
+                session_id: None,
+                detail: None,
+            };
+            audit::record(conn, act, &event).await?;
+        }
+        Ok(replaced)
+    })
+    .await
+}
+
+async fn replace(
     conn: &mut AsyncPgConnection,
     kid: &str,
     seen: &Sealed,

@@ -1,12 +1,15 @@
 //! What each act leaves.
 
 use prost::Message;
-use rollcall::proto::v1::{self, event::Detail};
+use rollcall::{
+    identity::MasterKey,
+    proto::v1::{self, event::Detail},
+};
 
 use super::{list, of_kinds};
 use crate::harness::{
-    Harness, NEXT_PASSWORD, SignedIn, Subject, device, good_request, mask, reason, request_id,
-    successor,
+    Database, Harness, NEXT_PASSWORD, Replica, SignedIn, Subject, device, good_request, mask,
+    reason, request_id, rpcs, successor,
 };
 
 /// An act, who does it ("admin", or one of the devices of the user whom it is about), and the
@@ -101,6 +104,22 @@ const ACTS: &[Row] = &[
         &["SIGNING_KEY_ROTATED of nobody by admin: emergency false"],
     ),
 ];
+
+/// What leaves events that other tests hold.
+const ELSEWHERE: &[&str] = &[
+    "Auth/Authenticate",
+    "Auth/ResetPassword",
+    "KeyAdmin/ResealSigningKeys",
+    "SessionAdmin/RevokeSessions",
+    "UserAdmin/AddLogin",
+    "UserAdmin/ImportUsers",
+    "UserAdmin/IssuePasswordResetToken",
+    "UserAdmin/RemoveLogin",
+    "UserAdmin/UnlockUser",
+];
+
+/// What changes nothing of its own: of a renewal, as of a refresh, the session tells.
+const EVENTLESS: &[&str] = &["Auth/Renew", "Verification/Introspect"];
 
 /// The request of an act, and the RPC that it is one of.
 fn request(act: &'static str, subject: &Subject) -> (&'static str, Vec<u8>) {
@@ -204,6 +223,41 @@ async fn each_act_leaves_its_events_with_who_did_it_and_by_which_call() {
     }
 }
 
+#[test]
+fn every_rpc_that_changes_something_is_looked_at_by_its_events() {
+    const READ: [&str; 4] = ["List", "Get", "Watch", "Export"];
+    for (rpc, _) in rpcs() {
+        let (_, method) = rpc.split_once('/').expect("a service");
+        let reads = READ.iter().any(|verb| method.starts_with(verb));
+        let told = ACTS.iter().any(|row| row.0 == rpc);
+        let listed = [ELSEWHERE, EVENTLESS].concat().contains(&rpc.as_str());
+        let places = [reads, told, listed].into_iter().filter(|is| *is).count();
+        assert_eq!(places, 1, "{rpc}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reseal_is_told_once_where_a_key_was_sealed_anew() {
+    let database = Database::create().await;
+    let key = || MasterKey::generate().expect("random bytes");
+    let [old, new] = [(); 2].map(|()| key().expose().to_string());
+    drop(Replica::start(&database, &["--master-key", &old]).await);
+    let both = format!("{new},{old}");
+    let it = Replica::start(&database, &["--master-key", &both]).await;
+    let admin = it.admin().await;
+    for _ in 0..2 {
+        let request = admin.request(v1::ResealSigningKeysRequest {});
+        let resealed = it.key_admin().reseal_signing_keys(request).await;
+        resealed.expect("reseals");
+        let resealed = of_kinds(&[v1::EventKind::SigningKeysResealed]);
+        let events = list(&it, &admin, resealed).await.expect("lists");
+        assert_eq!(events.len(), 1);
+        let actor = events[0].actor.as_ref().expect("an actor");
+        assert_eq!(actor.user_id, admin.user_id);
+        assert!(!events[0].request_id.is_empty());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn emergency_and_what_rollcall_does_by_itself_are_told_apart() {
     let it = Harness::start().await;
@@ -300,7 +354,7 @@ async fn theft_tells_the_whole_story() {
     };
     let (replayed, last) = (theft.replayed.as_ref(), theft.last_good.as_ref());
     let (replayed, last) = (replayed.expect("replayed"), last.expect("last good"));
-    assert_eq!(theft.reuse, "FORK");
+    assert_eq!(theft.reuse(), v1::RefreshTokenReuseKind::Fork);
     assert_eq!((replayed.generation, replayed.age_seconds), (0, 0));
     assert_eq!(replayed.ip_address, "2001:db8::bad");
     assert_eq!(replayed.user_agent, "thief\\u{1b}[31m\\u{a}");

@@ -105,9 +105,11 @@ async fn events_are_told_through_another_replica_and_each_once_over_a_change_of_
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_that_commits_late_holds_back_what_came_after_it_and_is_told() {
     let it = Harness::start().await;
+    // The overlap is five times that.
+    let hurried = Replica::start(&it.database, &["--statement-timeout", "400ms"]).await;
     let admin = it.admin().await;
     let ana = sessions(&it, 2).await;
-    let mut watch = Watch::open(&it, &admin, "").await;
+    let mut watch = Watch::open(&hurried, &admin, "").await;
     let late = it.database.connect().await;
     let write = format!(
         "BEGIN; INSERT INTO audit_events (user_id, id, session_id, created_at, kind, detail) \
@@ -117,10 +119,13 @@ async fn transaction_that_commits_late_holds_back_what_came_after_it_and_is_told
     );
     late.batch_execute(&write).await.expect("writes");
     revoke(&it, &admin, &ana[1]).await;
+    let overlap = "now() > (SELECT min(xact_start) FROM pg_stat_activity \
+         WHERE datname = current_database() AND state = 'idle in transaction') + interval '2.1 s'";
+    it.database.until(overlap).await;
     // Looks that see the second event committed, and the first not.
     let looks = "(SELECT coalesce(sum(calls), 0) FROM pg_stat_statements AS s \
          JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
-         WHERE s.query LIKE 'SELECT greatest%')";
+         WHERE s.query LIKE 'SELECT least(now()%')";
     let seen: i64 = it.scalar(&format!("SELECT {looks}::bigint")).await;
     it.database.until(&format!("{looks} >= {}", seen + 3)).await;
     late.batch_execute("COMMIT").await.expect("commits");

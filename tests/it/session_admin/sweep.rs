@@ -78,7 +78,7 @@ pub(super) async fn multiply(it: &Harness, session: &SignedIn, count: u64) {
     .await;
 }
 
-async fn live(it: &Harness, client_id: &str) -> i64 {
+pub(super) async fn live(it: &Harness, client_id: &str) -> i64 {
     let query = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND client_id";
     it.scalar(&format!("{query} = '{client_id}'")).await
 }

@@ -1,7 +1,7 @@
 //! Who learns of the end of all sessions that a filter meets: the audit trail and the feed.
 
 use rollcall::proto::v1::{
-    WatchRevocationsRequest, revocation::Kind, watch_revocations_response::Message,
+    self, WatchRevocationsRequest, revocation::Kind, watch_revocations_response::Message,
 };
 
 use super::sweep::{begin, dry, multiply, of_client, order, read, sweep};
@@ -45,6 +45,20 @@ async fn audit_trail_has_the_order_with_its_filter_and_every_end() {
         ))
         .await;
     assert_eq!(each, 3);
+    let orders = v1::EventFilter {
+        kinds: vec![v1::EventKind::SessionsRevoked.into()],
+        ..v1::EventFilter::default()
+    };
+    let request = admin.request(v1::ListEventsRequest {
+        filter: Some(orders),
+        ..v1::ListEventsRequest::default()
+    });
+    let events = it.audit().list_events(request).await.expect("lists");
+    let detail = events.into_inner().events.remove(0).detail;
+    let Some(v1::event::Detail::SessionsRevocation(told)) = detail else {
+        panic!("{detail:?}")
+    };
+    assert_eq!(told.filter, Some(of_client("mass")));
     assert_eq!(it.scalar::<i64>(kinds).await, 4);
 }
 

@@ -89,7 +89,11 @@ async fn change_of_the_master_key_under_load_fails_no_call_and_ends_no_session()
         let new_first = format!("{new} {old}");
         fleet.replace(&["--master-key", &new_first]).await;
         load.goes_on().await;
-        let resealed = fleet.replica(0).identity.reseal_signing_keys().await;
+        let resealed = fleet
+            .replica(0)
+            .identity
+            .reseal_signing_keys(&Default::default())
+            .await;
         let (all, none) = (
             Resealed {
                 resealed: 3,
@@ -101,7 +105,11 @@ async fn change_of_the_master_key_under_load_fails_no_call_and_ends_no_session()
             },
         );
         assert_eq!(resealed.expect("reseals"), all);
-        let again = fleet.replica(0).identity.reseal_signing_keys().await;
+        let again = fleet
+            .replica(0)
+            .identity
+            .reseal_signing_keys(&Default::default())
+            .await;
         assert_eq!(again.expect("reseals"), none);
         load.goes_on().await;
         fleet.replace(&["--master-key", &new]).await;

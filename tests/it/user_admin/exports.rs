@@ -80,3 +80,15 @@ async fn export_by_an_operator_no_more_ends_with_an_error() {
     let refused = rest(pages).await.expect_err("demoted");
     assert_eq!(reason(&refused), "ADMIN_REQUIRED");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn export_by_a_token_of_a_dropped_key_ends_with_an_error() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    seed(&it, 12_000).await;
+    let mut pages = export(&it, &admin).await;
+    pages.message().await.expect("a page").expect("one");
+    it.drop_signing_keys().await;
+    let refused = rest(pages).await.expect_err("dropped");
+    assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
+}

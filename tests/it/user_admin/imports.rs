@@ -283,9 +283,8 @@ async fn import_goes_on_past_the_servers_limit_on_calls() {
     lock.release().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn import_by_an_operator_no_more_stops_at_the_next_batch() {
-    let it = Harness::start().await;
+/// An import whose second batch comes once `meanwhile` is done; `expected` is why it stops.
+async fn assert_stops(it: &Harness, meanwhile: impl Future<Output = ()>, expected: &str) {
     let admin = it.admin().await;
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let rest = stream::once(async {
@@ -293,14 +292,29 @@ async fn import_by_an_operator_no_more_stops_at_the_next_batch() {
         named("late")
     });
     let users = stream::iter((0..501).map(|n| named(&format!("u{n}")))).chain(rest);
-    let demote = async {
+    let meanwhile = async {
         let query = "SELECT count(*) FROM users";
         it.database.wait_for(query, 501).await;
-        it.sql("UPDATE users SET roles = '{}' WHERE login = 'operator'")
-            .await;
+        meanwhile.await;
         go.send(()).expect("the import waits");
     };
-    let (answer, ()) = future::join(it.import(&admin, users), demote).await;
-    assert_eq!(reason(&answer.expect_err("demoted")), "ADMIN_REQUIRED");
+    let (answer, ()) = future::join(it.import(&admin, users), meanwhile).await;
+    assert_eq!(reason(&answer.expect_err("stopped")), expected);
     assert_eq!(it.scalar::<i64>("SELECT count(*) FROM users").await, 501);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn import_by_an_operator_no_more_stops_at_the_next_batch() {
+    let it = Harness::start().await;
+    let demote = async {
+        it.sql("UPDATE users SET roles = '{}' WHERE login = 'operator'")
+            .await;
+    };
+    assert_stops(&it, demote, "ADMIN_REQUIRED").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn import_by_a_token_of_a_dropped_key_stops_at_the_next_batch() {
+    let it = Harness::start().await;
+    assert_stops(&it, it.drop_signing_keys(), "ACCESS_TOKEN_INVALID").await;
 }
