@@ -187,11 +187,10 @@ impl Server {
 
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let silence = *self.config.listen.keepalive_timeout;
-        let serving = self.listener.serve(router, silence, async {
+        let mut serving = Box::pin(self.listener.serve(router, silence, async {
             let _ = stopped.await;
-        });
-        tokio::pin!(serving);
-        let ready = startup::run(&self.config, &self.identity, &health);
+        }));
+        let ready = Box::pin(startup::run(&self.config, &self.identity, &health));
         tokio::select! {
             // Startup goes on as the watch over the database and ends only in failure.
             Err(error) = ready => return Err(error),

@@ -44,7 +44,7 @@ pub(super) async fn run(
     health: &Health,
 ) -> Result<Infallible, Error> {
     let mut backoff = Duration::from_millis(100);
-    while let Err(error) = prepare(config, identity).await {
+    while let Err(error) = Box::pin(prepare(config, identity)).await {
         let (Error::Store(store::Error::Unavailable(_))
         | Error::Keys(identity::Error::Store(store::Error::Unavailable(_)))
         | Error::Revocations(identity::Error::Store(store::Error::Unavailable(_)))) = &error
@@ -61,14 +61,15 @@ pub(super) async fn run(
     let url = &config.database.database_url;
     let (watched, followed) = (Pool::new(url, &WATCH)?, Pool::new(url, &FEED)?);
     let counted = Pool::new(url, &COUNT)?;
+    // In a box each: together they would need more stack than some threads have.
     tokio::select! {
-        never = watch(&watched, health) => match never {},
-        never = identity.tend_signing_keys() => match never {},
-        never = identity.follow_revocations(&followed) => match never {},
-        never = identity.purge_superseded_tokens() => match never {},
-        never = identity.purge_events() => match never {},
-        never = identity.purge_rows() => match never {},
-        never = identity.count_sessions(&counted) => match never {},
+        never = Box::pin(watch(&watched, health)) => match never {},
+        never = Box::pin(identity.tend_signing_keys()) => match never {},
+        never = Box::pin(identity.follow_revocations(&followed)) => match never {},
+        never = Box::pin(identity.purge_superseded_tokens()) => match never {},
+        never = Box::pin(identity.purge_events()) => match never {},
+        never = Box::pin(identity.purge_rows()) => match never {},
+        never = Box::pin(identity.count_sessions(&counted)) => match never {},
     }
 }
 

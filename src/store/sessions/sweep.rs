@@ -86,12 +86,15 @@ impl QueryFragment<Pg> for Sweep<'_> {
         out.push_sql(" ORDER BY w.id DESC ");
         out.push_sql(LIMIT);
         out.push_sql("), ended AS (");
-        out.push_sql(match self.told {
-            Some(_) => {
-                "UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN'"
-            }
-            None => "SELECT true AS lived FROM sessions AS s",
-        });
+        if self.told.is_some() {
+            out.push_sql(
+                "UPDATE sessions AS s SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN'",
+            );
+        } else {
+            out.push_sql("SELECT ");
+            out.push_sql(LIVES);
+            out.push_sql(" AS lived FROM sessions AS s");
+        }
         out.push_sql(" WHERE s.id = ANY (ARRAY(SELECT id FROM examined)) AND s.id <> ");
         out.push_bind_param::<SqlUuid, _>(&self.window.spared.0)?;
         out.push_sql(" AND s.created_at <= ");

@@ -118,7 +118,7 @@ impl Database {
                 "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
                  JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
                  AND s.query !~ '^(SET |SELECT current_setting|WITH (since|old|seen) AS|LISTEN|NOTIFY)' \
-                 AND s.query !~ 'session_stats AS kept|pg_stat_statements|pg_type|signing_keys AS published'",
+                 AND s.query !~ 'session_stats AS kept|pg_stat_activity|pg_stat_statements|pg_type|signing_keys AS published'",
             )
             .await;
         rows[0].get(0)

@@ -77,7 +77,7 @@ async fn old_events_that_go_are_counted() {
         while scrape(&it).await.value(removed) + scrape(&other).await.value(removed) != 1.0 {
             tokio::task::yield_now().await;
         }
-        let nothing = Scrape::parse("");
+        let nothing = Scrape::parse("# EOF\n");
         while scrape(&other).await.since(&nothing, &[done]).is_empty() {
             tokio::task::yield_now().await;
         }
