@@ -15,8 +15,13 @@ fi
 mount --bind "$ROLLCALL_IMAGE_ROOT" "$ROLLCALL_IMAGE_ROOT"
 mount -o remount,ro,bind "$ROLLCALL_IMAGE_ROOT"
 
+# Becomes the program: in the background, the process that is known is the program's own.
+become() {
+  exec env -i "${variables[@]}" "$chroot" --userspec="$user" --groups= "$ROLLCALL_IMAGE_ROOT" /usr/local/bin/rollcall "$@"
+}
+
 rollcall() {
-  env -i "${variables[@]}" "$chroot" --userspec="$user" --groups= "$ROLLCALL_IMAGE_ROOT" /usr/local/bin/rollcall "$@"
+  (become "$@")
 }
 
 fail() {
@@ -36,7 +41,7 @@ log=$(mktemp)
 variables=(ROLLCALL_LISTEN=127.0.0.1:"$port" ROLLCALL_OPERATIONS_LISTEN=127.0.0.1:0
   ROLLCALL_ISSUER=https://id.test ROLLCALL_MASTER_KEY="$key" ROLLCALL_DRAIN_PAUSE=0s
   DATABASE_URL=postgresql://nobody@127.0.0.1:1/none)
-rollcall serve 2>"$log" &
+become serve 2>"$log" &
 server=$!
 for ((tries = 0; tries < 300; tries++)); do
   grep -q '"listening"' "$log" && break
