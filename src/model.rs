@@ -35,6 +35,8 @@ pub mod session;
 pub mod session_limits;
 #[cfg(feature = "server")]
 pub mod signing_key;
+#[cfg(feature = "server")]
+mod stored_texts;
 pub mod token_mode;
 #[cfg(feature = "server")]
 pub mod user;

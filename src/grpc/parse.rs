@@ -2,42 +2,27 @@
 //! at once; nothing inside checks again.
 
 mod binding;
+mod device;
 mod session_filter;
+mod token;
+mod who;
 
-use std::net::IpAddr;
-
-use ipnet::{IpNet, Ipv4Net};
 use time::OffsetDateTime;
 use tonic::Status;
 use tonic_types::FieldViolation;
 use uuid::Uuid;
 
-use super::{source::Source, status::invalid_argument};
+use super::status::invalid_argument;
 use crate::{
-    model::{
-        ids::{SessionId, UserId},
-        login::{Login, LoginKind},
-        password::{Password, PasswordPolicy},
-        password_reset_token::PasswordResetTokenText,
-        role::{Roles, RolesError},
-        session::{Device, Origin},
-    },
+    model::ids::{SessionId, UserId},
     proto::v1,
     store::sessions::Range,
 };
 
 const MAX_DISPLAY_NAME: usize = 128;
-const MAX_DEVICE_ID: usize = 128;
-const MAX_CLIENT_ID: usize = 64;
-const MAX_USER_AGENT: usize = 512;
-const MAX_LOOKUP_LOGIN: usize = 512;
-const MAX_REFRESH_TOKEN: usize = 256;
-const MAX_ACCESS_TOKEN: usize = 8 * 1024;
 /// The most violations that an answer names: it travels in headers, and clients end
 /// the connection over headers of more than 8 KiB.
 const MAX_VIOLATIONS: usize = 20;
-const MIN_REQUEST_ID: usize = 22;
-const MAX_REQUEST_ID: usize = 128;
 
 /// The violations found so far.
 #[derive(Default)]
@@ -69,78 +54,6 @@ impl Fields {
         build().ok_or_else(|| invalid_argument(Vec::new()))
     }
 
-    /// A login to create.
-    pub(super) fn login(&mut self, field: &str, text: &str) -> Option<Login> {
-        Login::parse(text)
-            .map_err(|error| self.reject(field, error.to_string()))
-            .ok()
-    }
-
-    /// A login to add: of a kind that can be added.
-    pub(super) fn further_login(
-        &mut self,
-        field: &str,
-        text: &str,
-        kind_field: &str,
-        kind: i32,
-    ) -> Option<(Login, LoginKind)> {
-        let (parsed, kind) = match v1::LoginKind::try_from(kind) {
-            Ok(v1::LoginKind::Email) => (Login::email(text), Some(LoginKind::Email)),
-            Ok(v1::LoginKind::Phone) => (Login::phone(text), Some(LoginKind::Phone)),
-            Ok(v1::LoginKind::Unspecified | v1::LoginKind::Username) | Err(_) => {
-                (Login::parse(text), None)
-            }
-        };
-        let login = parsed.map_err(|error| self.reject(field, error.to_string()));
-        if kind.is_none() {
-            self.reject(kind_field, "must be LOGIN_KIND_EMAIL or LOGIN_KIND_PHONE");
-        }
-        login.ok().zip(kind)
-    }
-
-    /// The beginning of a login, in the form that is matched; an empty one is none.
-    pub(super) fn login_prefix(&mut self, field: &str, text: &str) -> Option<String> {
-        if text.is_empty() {
-            return None;
-        }
-        Login::key_of_prefix(text)
-            .map_err(|error| self.reject(field, error.to_string()))
-            .ok()
-    }
-
-    /// A login to look up, which need not be one that can be created.
-    pub(super) fn lookup_login(&mut self, field: &str, text: &str) -> Option<String> {
-        if text.is_empty() || text.len() > MAX_LOOKUP_LOGIN {
-            self.reject(field, format!("must be 1 to {MAX_LOOKUP_LOGIN} bytes"));
-            return None;
-        }
-        Some(text.to_owned())
-    }
-
-    /// A password within its byte limit; an empty one is taken, and is a wrong one.
-    pub(super) fn password(&mut self, field: &str, text: &str) -> Option<Password> {
-        Password::new(text)
-            .map_err(|error| self.reject(field, error.to_string()))
-            .ok()
-    }
-
-    /// A password to set, as far as it can be judged without knowing whose it is.
-    pub(super) fn new_password(
-        &mut self,
-        field: &str,
-        text: &str,
-        policy: PasswordPolicy,
-    ) -> Option<Password> {
-        let password = self.password(field, text)?;
-        match policy.check_length(&password) {
-            Ok(()) => Some(password),
-            Err(weakness) => {
-                self.reject(field, weakness.to_string());
-                None
-            }
-        }
-    }
-
     pub(super) fn display_name(&mut self, field: &str, text: &str) -> String {
         if text.chars().count() > MAX_DISPLAY_NAME || text.chars().any(is_control) {
             self.reject(
@@ -149,70 +62,6 @@ impl Fields {
             );
         }
         text.to_owned()
-    }
-
-    pub(super) fn roles(&mut self, field: &str, names: Vec<String>) -> Roles {
-        Roles::parse(names).unwrap_or_else(|error| {
-            match error {
-                RolesError::TooMany => self.reject(field, error.to_string()),
-                RolesError::Malformed(at) => {
-                    self.reject(format!("{field}[{at}]"), error.to_string());
-                }
-            }
-            Roles::default()
-        })
-    }
-
-    /// One role to search for; an empty one is none.
-    pub(super) fn role(&mut self, field: &str, name: String) -> Option<String> {
-        if name.is_empty() {
-            return None;
-        }
-        let parsed =
-            Roles::parse(vec![name]).map_err(|error| self.reject(field, error.to_string()));
-        parsed.ok()?.into_names().pop()
-    }
-
-    pub(super) fn password_reset_token(
-        &mut self,
-        field: &str,
-        text: String,
-    ) -> PasswordResetTokenText {
-        if text.is_empty() || text.len() > MAX_REFRESH_TOKEN {
-            self.reject(field, format!("must be 1 to {MAX_REFRESH_TOKEN} bytes"));
-        }
-        PasswordResetTokenText::new(text)
-    }
-
-    pub(super) fn refresh_token(&mut self, text: String) -> String {
-        if text.is_empty() || text.len() > MAX_REFRESH_TOKEN {
-            self.reject(
-                "refresh_token",
-                format!("must be 1 to {MAX_REFRESH_TOKEN} bytes"),
-            );
-        }
-        text
-    }
-
-    pub(super) fn access_token(&mut self, field: &str, text: String) -> String {
-        if text.is_empty() || text.len() > MAX_ACCESS_TOKEN {
-            self.reject(field, format!("must be 1 to {MAX_ACCESS_TOKEN} bytes"));
-        }
-        text
-    }
-
-    pub(super) fn request_id(&mut self, text: String) -> Option<String> {
-        if text.is_empty() {
-            return None;
-        }
-        let length = MIN_REQUEST_ID..=MAX_REQUEST_ID;
-        if !length.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            self.reject(
-                "request_id",
-                format!("must be {MIN_REQUEST_ID} to {MAX_REQUEST_ID} visible ASCII characters with at least 128 random bits"),
-            );
-        }
-        Some(text)
     }
 
     pub(super) fn session_id(&mut self, field: &str, text: &str) -> Option<SessionId> {
@@ -230,90 +79,6 @@ impl Fields {
             self.reject(field, "must be a UUID in its hyphenated form");
         }
         uuid
-    }
-
-    /// A device and from where it signs in.
-    pub(super) fn device(&mut self, device: Option<v1::Device>, source: Source) -> Option<Device> {
-        let Some(device) = device else {
-            self.reject("device", "is required");
-            return None;
-        };
-        Some(Device {
-            device_id: self.device_id("device.device_id", device.device_id),
-            display_name: self.display_name("device.display_name", &device.display_name),
-            client_id: self.client_id("device.client_id", device.client_id),
-            origin: Origin {
-                user_agent: self.user_agent("device.user_agent", &device.user_agent),
-                ip_address: source.device(self.ip_address("device.ip_address", &device.ip_address)),
-            },
-        })
-    }
-
-    pub(super) fn device_id(&mut self, field: &str, text: String) -> Option<String> {
-        if text.len() > MAX_DEVICE_ID || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            self.reject(
-                field,
-                format!("must be at most {MAX_DEVICE_ID} visible ASCII characters"),
-            );
-        }
-        (!text.is_empty()).then_some(text)
-    }
-
-    pub(super) fn client_id(&mut self, field: &str, text: String) -> String {
-        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if !(1..=MAX_CLIENT_ID).contains(&text.len()) || !text.bytes().all(fits) {
-            self.reject(
-                field,
-                format!("must be 1 to {MAX_CLIENT_ID} characters of A-Z a-z 0-9 . _ -"),
-            );
-        }
-        text
-    }
-
-    /// A user agent, its control characters escaped so that no log or terminal acts
-    /// on them.
-    pub(super) fn user_agent(&mut self, field: &str, text: &str) -> String {
-        if text.len() > MAX_USER_AGENT {
-            self.reject(field, format!("must be at most {MAX_USER_AGENT} bytes"));
-            return String::new();
-        }
-        let mut escaped = String::with_capacity(text.len());
-        for c in text.chars() {
-            if is_control(c) {
-                escaped.extend(c.escape_unicode());
-            } else {
-                escaped.push(c);
-            }
-        }
-        escaped
-    }
-
-    pub(super) fn ip_address(&mut self, field: &str, text: &str) -> Option<IpAddr> {
-        if text.is_empty() {
-            return None;
-        }
-        let address = text.parse::<IpAddr>();
-        if address.is_err() {
-            self.reject(field, "must be an IPv4 or IPv6 address");
-        }
-        address.ok().map(|address| address.to_canonical())
-    }
-
-    /// A prefix in CIDR form, or one address.
-    pub(super) fn ip_prefix(&mut self, field: &str, text: &str) -> Option<IpNet> {
-        if text.is_empty() {
-            return None;
-        }
-        let prefix = text.parse::<IpNet>().ok();
-        let prefix = prefix.or_else(|| {
-            text.parse::<IpAddr>()
-                .ok()
-                .map(|ip| IpNet::from(ip.to_canonical()))
-        });
-        if prefix.is_none() {
-            self.reject(field, "must be an address or a prefix in CIDR form");
-        }
-        prefix.map(|prefix| canonical(prefix.trunc()))
     }
 
     /// A text to search for, within the limits of a name; an empty one searches for
@@ -361,18 +126,4 @@ impl Fields {
 fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A prefix of IPv4 addresses in IPv6's clothes as what it means: addresses are stored
-/// like that.
-fn canonical(prefix: IpNet) -> IpNet {
-    let IpNet::V6(six) = prefix else {
-        return prefix;
-    };
-    let four = six.addr().to_ipv4_mapped();
-    let length = six.prefix_len().checked_sub(96);
-    let four = four
-        .zip(length)
-        .and_then(|(four, length)| Ipv4Net::new(four, length).ok());
-    four.map_or(prefix, IpNet::V4)
 }

@@ -7,87 +7,61 @@ use std::net::IpAddr;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::ids::{SessionId, UserId};
+use super::{
+    ids::{SessionId, UserId},
+    stored_texts::stored_texts,
+};
 pub use detail::{
     BindingBreach, Bound, Detail, PasswordResetTokenIssue, RefreshTokenReuse, SessionEnd,
     SessionsRevocation, SignIn, SignInFailure, SignInFailureReason, SigningKeyRotation, TokenUse,
     UserChange, UserLogin, UserSnapshot,
 };
 
-/// Declares the kinds together with the texts that rows have for them.
-macro_rules! event_kinds {
-    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
-        /// What happened.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum EventKind {
-            $($(#[$doc])* $name),+
-        }
-
-        impl EventKind {
-            /// Every kind.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-
-            /// The text of the kind in a row.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text),+
-                }
-            }
-
-            /// The kind that has this text in a row.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$name),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-event_kinds! {
-    /// A session was opened.
-    SignedIn = "SIGNED_IN",
-    /// A sign-in failed, or the check of a current password.
-    SignInFailed = "SIGN_IN_FAILED",
-    /// A session was ended before it expired.
-    SessionEnded = "SESSION_ENDED",
-    /// A token was used by two parties.
-    RefreshTokenReused = "REFRESH_TOKEN_REUSED",
-    /// A token was used from elsewhere than its session is bound to.
-    SessionBindingBroken = "SESSION_BINDING_BROKEN",
-    /// A user signed in on a device or a network that is new.
-    NewDevice = "NEW_DEVICE",
-    /// A user was created.
-    UserCreated = "USER_CREATED",
-    /// A user's display name, roles or state were changed.
-    UserUpdated = "USER_UPDATED",
-    /// A user was deleted.
-    UserDeleted = "USER_DELETED",
-    /// A user changed the own password.
-    PasswordChanged = "PASSWORD_CHANGED",
-    /// An operator set a user's password.
-    PasswordSet = "PASSWORD_SET",
-    /// A password reset token was issued.
-    PasswordResetTokenIssued = "PASSWORD_RESET_TOKEN_ISSUED",
-    /// A password was reset with a token.
-    PasswordReset = "PASSWORD_RESET",
-    /// A login was added to a user.
-    LoginAdded = "LOGIN_ADDED",
-    /// A login was removed from a user.
-    LoginRemoved = "LOGIN_REMOVED",
-    /// A user's passwords are not checked any more.
-    UserLocked = "USER_LOCKED",
-    /// An operator let a user's passwords be checked again.
-    UserUnlocked = "USER_UNLOCKED",
-    /// Another key signs access tokens.
-    SigningKeyRotated = "SIGNING_KEY_ROTATED",
-    /// An operator began to end sessions by a filter.
-    SessionsRevoked = "SESSIONS_REVOKED",
-    /// An operator had signing keys sealed under another master key.
-    SigningKeysResealed = "SIGNING_KEYS_RESEALED",
+stored_texts! {
+    /// What happened.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum EventKind {
+        /// A session was opened.
+        SignedIn = "SIGNED_IN",
+        /// A sign-in failed, or the check of a current password.
+        SignInFailed = "SIGN_IN_FAILED",
+        /// A session was ended before it expired.
+        SessionEnded = "SESSION_ENDED",
+        /// A token was used by two parties.
+        RefreshTokenReused = "REFRESH_TOKEN_REUSED",
+        /// A token was used from elsewhere than its session is bound to.
+        SessionBindingBroken = "SESSION_BINDING_BROKEN",
+        /// A user signed in on a device or a network that is new.
+        NewDevice = "NEW_DEVICE",
+        /// A user was created.
+        UserCreated = "USER_CREATED",
+        /// A user's display name, roles or state were changed.
+        UserUpdated = "USER_UPDATED",
+        /// A user was deleted.
+        UserDeleted = "USER_DELETED",
+        /// A user changed the own password.
+        PasswordChanged = "PASSWORD_CHANGED",
+        /// An operator set a user's password.
+        PasswordSet = "PASSWORD_SET",
+        /// A password reset token was issued.
+        PasswordResetTokenIssued = "PASSWORD_RESET_TOKEN_ISSUED",
+        /// A password was reset with a token.
+        PasswordReset = "PASSWORD_RESET",
+        /// A login was added to a user.
+        LoginAdded = "LOGIN_ADDED",
+        /// A login was removed from a user.
+        LoginRemoved = "LOGIN_REMOVED",
+        /// A user's passwords are not checked any more.
+        UserLocked = "USER_LOCKED",
+        /// An operator let a user's passwords be checked again.
+        UserUnlocked = "USER_UNLOCKED",
+        /// Another key signs access tokens.
+        SigningKeyRotated = "SIGNING_KEY_ROTATED",
+        /// An operator began to end sessions by a filter.
+        SessionsRevoked = "SESSIONS_REVOKED",
+        /// An operator had signing keys sealed under another master key.
+        SigningKeysResealed = "SIGNING_KEYS_RESEALED",
+    }
 }
 
 /// By which call something is done, and for whom if not by the user whom it is about. Each

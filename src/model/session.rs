@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::{
     binding::Binding,
     ids::{SessionId, UserId},
+    stored_texts::stored_texts,
     token_mode::TokenMode,
 };
 
@@ -137,62 +138,33 @@ pub enum Superseded {
     },
 }
 
-/// Declares the reasons together with the texts that rows have for them.
-macro_rules! end_reasons {
-    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
-        /// Why a session was ended before it expired.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-        pub enum EndReason {
-            $($(#[$doc])* $name),+
-        }
-
-        impl EndReason {
-            /// Every reason.
-            #[cfg(test)]
-            const ALL: &[Self] = &[$(Self::$name),+];
-
-            /// The text of the reason in a row, in an error's metadata and in logs.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text),+
-                }
-            }
-
-            /// The reason that has this text in a row.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$name),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-end_reasons! {
-    /// The client signed out.
-    LoggedOut = "LOGGED_OUT",
-    /// The user ended it from another session.
-    RevokedByUser = "REVOKED_BY_USER",
-    /// An operator ended it.
-    RevokedByAdmin = "REVOKED_BY_ADMIN",
-    /// The user signed in again on the same device.
-    Replaced = "REPLACED",
-    /// Two parties held its refresh token.
-    TokenReused = "TOKEN_REUSED",
-    /// The password was changed or set elsewhere.
-    PasswordChanged = "PASSWORD_CHANGED",
-    /// The user was disabled.
-    UserDisabled = "USER_DISABLED",
-    /// The user was deleted.
-    UserDeleted = "USER_DELETED",
-    /// A refresh came from elsewhere than the session is bound to.
-    BindingBroken = "BINDING_BROKEN",
-    /// The user signed in elsewhere and had as many sessions as are allowed.
-    Displaced = "DISPLACED",
+stored_texts! {
+    /// Why a session was ended before it expired. Its text is in an error's metadata and in logs,
+    /// too.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+    pub enum EndReason {
+        /// The client signed out.
+        LoggedOut = "LOGGED_OUT",
+        /// The user ended it from another session.
+        RevokedByUser = "REVOKED_BY_USER",
+        /// An operator ended it.
+        RevokedByAdmin = "REVOKED_BY_ADMIN",
+        /// The user signed in again on the same device.
+        Replaced = "REPLACED",
+        /// Two parties held its refresh token.
+        TokenReused = "TOKEN_REUSED",
+        /// The password was changed or set elsewhere.
+        PasswordChanged = "PASSWORD_CHANGED",
+        /// The user was disabled.
+        UserDisabled = "USER_DISABLED",
+        /// The user was deleted.
+        UserDeleted = "USER_DELETED",
+        /// A refresh came from elsewhere than the session is bound to.
+        BindingBroken = "BINDING_BROKEN",
+        /// The user signed in elsewhere and had as many sessions as are allowed.
+        Displaced = "DISPLACED",
+    }
 }
 
 #[cfg(test)]
