@@ -90,7 +90,7 @@ impl Identity {
         let metrics = self.0.metrics.purge();
         let label = match table {
             Table::Sessions { .. } => PurgedTable::Sessions,
-            Table::PasswordResetTokens => PurgedTable::PasswordResets,
+            Table::PasswordResetTokens => PurgedTable::PasswordResetTokens,
             Table::SignIns => PurgedTable::SignIns,
         };
         while let Some(after) = next {

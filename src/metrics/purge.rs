@@ -17,15 +17,15 @@ kinds! {
         /// Expired and long-ended sessions.
         Sessions = "sessions",
         /// What was kept of the sign-ins of deleted users.
-        SignIns = "sign_ins",
+        SignIns = "user_sign_ins",
         /// Signing keys that no token can be renewed by any more.
         SigningKeys = "signing_keys",
         /// What says which access tokens were superseded.
         SupersededTokens = "superseded_tokens",
         /// Old audit events.
         AuditEvents = "audit_events",
-        /// Password-reset tokens that were used or have expired.
-        PasswordResets = "password_resets",
+        /// Password reset tokens that have expired.
+        PasswordResetTokens = "password_reset_tokens",
     }
 }
 

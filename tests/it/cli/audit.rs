@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Lines},
     os::unix::fs::PermissionsExt,
     process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
 use rollcall::proto::v1;
@@ -156,8 +157,10 @@ async fn second_watch_with_the_same_cursor_file_goes_on_without_loss_or_repetiti
             let lines: Vec<_> = (0..before + meanwhile).map(|_| next(&mut lines)).collect();
             lines
         });
-        shown.extend(read.await.expect("no panic"));
+        let read = tokio::time::timeout(Duration::from_secs(60), read).await;
+        // First of all, since who reads waits for it.
         interrupt(child).await;
+        shown.extend(read.expect("the events are shown").expect("no panic"));
     }
     let mode = fs::metadata(&path).expect("kept").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -78,6 +78,35 @@ pub(super) async fn multiply(it: &Harness, session: &SignedIn, count: u64) {
     .await;
 }
 
+/// How a sweep ends whose caller loses something while its second batch is held up: no
+/// further batch is ended.
+pub(super) async fn refused_on_the_way(
+    it: &Harness,
+    admin: &SignedIn,
+    lose: impl AsyncFnOnce(),
+) -> Status {
+    multiply(it, admin, 2_500).await;
+    // In a subquery, so that those before it are not locked too.
+    let second = "SELECT id FROM sessions WHERE id = (SELECT id FROM sessions \
+         WHERE client_id = 'mass' ORDER BY id DESC LIMIT 1 OFFSET 1500)";
+    let lock = it.database.lock(second).await;
+    let mut stream = begin(it, admin, order(of_client("mass")))
+        .await
+        .expect("begins");
+    it.database.until_blocked("WITH examined", 1).await;
+    lose().await;
+    lock.batch_execute("COMMIT").await.expect("commits");
+    let refused = loop {
+        match stream.message().await {
+            Ok(message) => assert!(message.is_some(), "goes on"),
+            Err(refused) => break refused,
+        }
+    };
+    let left = live(it, "mass").await;
+    assert!((500..=501).contains(&left), "{left}");
+    refused
+}
+
 pub(super) async fn live(it: &Harness, client_id: &str) -> i64 {
     let query = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND client_id";
     it.scalar(&format!("{query} = '{client_id}'")).await
@@ -312,28 +341,13 @@ async fn two_sweeps_at_once_end_each_session_once() {
 async fn operator_who_is_demoted_on_the_way_ends_no_further_batch() {
     let it = Harness::start().await;
     let admin = it.admin().await;
-    multiply(&it, &admin, 2_500).await;
-    // In a subquery, so that those before it are not locked too.
-    let second = "SELECT id FROM sessions WHERE id = (SELECT id FROM sessions \
-         WHERE client_id = 'mass' ORDER BY id DESC LIMIT 1 OFFSET 1500)";
-    let lock = it.database.lock(second).await;
-    let mut stream = begin(&it, &admin, order(of_client("mass")))
-        .await
-        .expect("begins");
-    it.database.until_blocked("WITH examined", 1).await;
-    it.sql("UPDATE users SET roles = '{}' WHERE login = 'operator'")
-        .await;
-    lock.batch_execute("COMMIT").await.expect("commits");
-    let refused = loop {
-        match stream.message().await {
-            Ok(message) => assert!(message.is_some(), "goes on"),
-            Err(refused) => break refused,
-        }
-    };
+    let refused = refused_on_the_way(&it, &admin, async || {
+        it.sql("UPDATE users SET roles = '{}' WHERE login = 'operator'")
+            .await;
+    })
+    .await;
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert_eq!(reason(&refused), "ADMIN_REQUIRED");
-    let left = live(&it, "mass").await;
-    assert!((500..=501).contains(&left), "{left}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
