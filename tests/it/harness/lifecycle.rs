@@ -50,6 +50,11 @@ impl Replica {
         connect(endpoint(&self.address)).await
     }
 
+    /// One more connection, by which no more bytes come than its reader has asked for.
+    pub async fn connect_with_window(&self, bytes: u32) -> Channel {
+        connect(endpoint(&self.address).initial_stream_window_size(bytes)).await
+    }
+
     /// Tells the server to stop, as SIGTERM does.
     pub fn begin_stop(&mut self) {
         drop(self.stop.take());
