@@ -50,7 +50,7 @@ const FULL_INTERVAL: Duration = Duration::from_millis(500);
 const WHOLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many times longer than such a look to wait at least before the next of its kind: after
 /// a mass of revocations each reads them all, while they are young.
-const REST: u32 = 4;
+const REST: u32 = 9;
 /// How long a look may take, before its connection is given up: it may be one to nowhere.
 const LIMIT: Duration = Duration::from_secs(5);
 /// The same of one that may find a mass.

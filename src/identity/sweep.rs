@@ -20,6 +20,9 @@ use crate::{
 
 /// By how much the clock of the replica that made a session's id may be behind.
 const SKEW: time::Duration = time::Duration::minutes(2);
+/// How many times longer than a batch took to wait before the next: others have the database
+/// for most of the time.
+const PAUSE: u32 = 4;
 /// How long to wait between two looks at whether earlier sign-ins are still under way.
 const REST: Duration = Duration::from_millis(250);
 
@@ -74,7 +77,7 @@ pub struct Sweep {
     progress: Progress,
     batches: u32,
     is_over: bool,
-    /// As long as the last batch took: others have the database for half of the time.
+    /// How long to wait before the next batch.
     pause: Duration,
 }
 
@@ -171,7 +174,7 @@ impl Sweep {
         }
         let started = Instant::now();
         let swept = self.batch(self.progress.rest).await?;
-        self.pause = started.elapsed();
+        self.pause = started.elapsed() * PAUSE;
         self.count(swept);
         if self.is_over && self.act.is_some() {
             self.look_again().await?;
@@ -198,7 +201,7 @@ impl Sweep {
             if after.is_none() || swept.examined < WINDOW {
                 return Ok(());
             }
-            sleep(started.elapsed()).await;
+            sleep(started.elapsed() * PAUSE).await;
             self.check_caller().await?;
         }
     }
