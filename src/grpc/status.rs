@@ -203,7 +203,7 @@ impl From<Error> for Status {
             ),
             Error::TooManyLogins => shape(
                 Code::FailedPrecondition,
-                Reason::LoginFixed,
+                Reason::LoginLimitReached,
                 "the user has as many logins as are allowed",
             ),
             Error::PasswordResetTokenInvalid => shape(

@@ -153,7 +153,7 @@ async fn user_has_ten_logins_at_most_also_when_they_come_at_once() {
         let refused = refused.expect_err("full");
         assert_eq!(
             (refused.code(), &*reason(&refused)),
-            (Code::FailedPrecondition, "LOGIN_FIXED")
+            (Code::FailedPrecondition, "LOGIN_LIMIT_REACHED")
         );
     }
     let user = get(&it, &admin, &ana.user_id).await.expect("gets");
