@@ -2,9 +2,10 @@
 
 use prost_types::Timestamp;
 use rollcall::proto::v1::{
-    self, RevokeSessionsRequest, RevokeSessionsResponse, SessionFilter, session_filter::User,
+    self, RevokeSessionsRequest, RevokeSessionsResponse, SessionFilter,
+    session_admin_client::SessionAdminClient, session_filter::User,
 };
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::{
     conditions::{generations, online, role},
@@ -85,14 +86,24 @@ pub(super) async fn refused_on_the_way(
     admin: &SignedIn,
     lose: impl AsyncFnOnce(),
 ) -> Status {
+    refused_on_the_way_at(it, it.session_admin(), admin, lose).await
+}
+
+/// The same at a replica that may be another.
+pub(super) async fn refused_on_the_way_at(
+    it: &Harness,
+    mut client: SessionAdminClient<Channel>,
+    admin: &SignedIn,
+    lose: impl AsyncFnOnce(),
+) -> Status {
     multiply(it, admin, 2_500).await;
     // In a subquery, so that those before it are not locked too.
     let second = "SELECT id FROM sessions WHERE id = (SELECT id FROM sessions \
          WHERE client_id = 'mass' ORDER BY id DESC LIMIT 1 OFFSET 1500)";
     let lock = it.database.lock(second).await;
-    let mut stream = begin(it, admin, order(of_client("mass")))
-        .await
-        .expect("begins");
+    let request = admin.request(order(of_client("mass")));
+    let reply = client.revoke_sessions(request).await.expect("begins");
+    let mut stream = reply.into_inner();
     it.database.until_blocked("WITH examined", 1).await;
     lose().await;
     lock.batch_execute("COMMIT").await.expect("commits");
@@ -237,6 +248,8 @@ async fn sweep_that_its_caller_leaves_stops_and_goes_on_with_its_cursor() {
     assert_eq!(last.revoked_session_count, left.unsigned_abs());
     assert_eq!(last.examined_session_count, 2_502 - WINDOW);
     assert_eq!(live(&it, "mass").await, 0);
+    let orders = "SELECT count(*) FROM audit_events WHERE kind = 'SESSIONS_REVOKED'";
+    assert_eq!(it.scalar::<i64>(orders).await, 1, "one order in two calls");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,17 @@
 //! What happens while sessions are ended by a filter.
 
+use rollcall::proto::v1::{RevokeSessionsRequest, WatchRevocationsRequest};
 use tonic::Code;
 
-use super::sweep::{begin, live, of_client, order, read, refused_on_the_way};
-use crate::harness::{Harness, reason};
+use super::sweep::{
+    begin, live, multiply, of_client, order, read, refused_on_the_way, refused_on_the_way_at, sweep,
+};
+use crate::harness::{Harness, patiently, reason};
 
-/// How often the first statement of a sweep was asked of this database.
-const WINDOWS: &str = "(SELECT coalesce(sum(calls), 0) FROM pg_stat_statements AS s \
+/// How often this database was asked since when its oldest transaction runs.
+const FENCES: &str = "(SELECT coalesce(sum(calls), 0) FROM pg_stat_statements AS s \
      JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
-     WHERE s.query LIKE 'WITH examined%')";
+     WHERE s.query LIKE 'SELECT least(now() - %')";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_whose_sign_in_was_under_way_ends_too() {
@@ -29,7 +32,8 @@ async fn session_whose_sign_in_was_under_way_ends_too() {
     let stream = begin(&it, &second, order(of_client("late")))
         .await
         .expect("begins");
-    it.database.until(&format!("{WINDOWS} >= 1")).await;
+    // When the walk began, and when it was over.
+    it.database.until(&format!("{FENCES} >= 2")).await;
     late.batch_execute("COMMIT").await.expect("commits");
     let messages = read(stream).await.expect("comes to its end");
     assert_eq!(messages.len(), 1);
@@ -66,6 +70,58 @@ async fn session_whose_refresh_is_under_way_at_its_limit_ends_and_the_expired_do
     let told = "SELECT count(*) FROM audit_events WHERE kind = 'SESSION_ENDED' AND session_id = ";
     let of_expired = format!("{told}'{}'", expired.session_id);
     assert_eq!(it.scalar::<i64>(&of_expired).await, 0);
+}
+
+/// As a sign-in does that was under way during the first call, and over after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_that_goes_on_looks_again_down_to_where_the_earlier_one_ended() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    multiply(&it, &admin, 2_500).await;
+    // As old as ids that begin so are.
+    it.sql("UPDATE sessions SET id = ('00' || substr(id::text, 3))::uuid WHERE client_id = 'mass'")
+        .await;
+    let mut stream = begin(&it, &admin, order(of_client("mass")))
+        .await
+        .expect("begins");
+    let mut cursor = String::new();
+    for _ in 0..2 {
+        cursor = stream
+            .message()
+            .await
+            .expect("goes on")
+            .expect("one")
+            .cursor;
+    }
+    read(stream).await.expect("comes to its end");
+    it.sql(
+        "UPDATE sessions SET revoked_at = NULL, end_reason = NULL WHERE id = (SELECT id \
+         FROM sessions WHERE client_id = 'mass' ORDER BY id DESC LIMIT 1 OFFSET 1500)",
+    )
+    .await;
+    let rest = RevokeSessionsRequest {
+        cursor,
+        ..order(of_client("mass"))
+    };
+    assert_eq!(sweep(&it, &admin, rest).await, 1);
+    assert_eq!(live(&it, "mass").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_of_a_replica_that_ends_ends_no_further_batch() {
+    let it = Harness::start().await;
+    let mut other = it.replica().await;
+    let admin = it.admin().await;
+    let watch = admin.request(WatchRevocationsRequest::default());
+    let watch = other.verification().watch_revocations(watch).await;
+    let mut watch = watch.expect("opens").into_inner();
+    let client = other.session_admin();
+    let refused = refused_on_the_way_at(&it, client, &admin, async || {
+        other.begin_stop();
+        while let Ok(Some(_)) = patiently("the watch ends", watch.message()).await {}
+    })
+    .await;
+    assert_eq!(refused.code(), Code::Unavailable);
 }
 
 #[tokio::test(flavor = "multi_thread")]

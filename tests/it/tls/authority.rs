@@ -22,7 +22,9 @@ pub struct Pair {
 /// What a certificate is to be.
 pub struct Wanted {
     pub sans: Vec<SanType>,
-    /// Until the end of which year it is valid, from 2020 on.
+    /// From the beginning of which year it is valid.
+    pub from: i32,
+    /// Until the end of which year it is valid.
     pub until: i32,
 }
 
@@ -33,6 +35,16 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         Self(CertifiedIssuer::self_signed(params, key).expect("signs itself"))
+    }
+
+    /// An authority that this one has signed, with a name as its clients have.
+    pub fn below(&self, name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.subject_alt_names = Wanted::by(name).sans;
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::signed_by(params, key, &self.0).expect("signs"))
     }
 
     pub fn pem(&self) -> String {
@@ -52,7 +64,7 @@ impl Authority {
     pub fn issue(&self, wanted: Wanted) -> Pair {
         let mut params = CertificateParams::default();
         params.subject_alt_names = wanted.sans;
-        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_before = date_time_ymd(wanted.from, 1, 1);
         params.not_after = date_time_ymd(wanted.until, 12, 31);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("signs");
@@ -80,8 +92,13 @@ impl Wanted {
         };
         Self {
             sans: vec![san],
+            from: 2020,
             until: 4000,
         }
+    }
+
+    pub fn from(self, from: i32) -> Self {
+        Self { from, ..self }
     }
 
     pub fn until(self, until: i32) -> Self {

@@ -190,14 +190,14 @@ async fn certificate_counts_by_a_name_of_the_list_to_the_letter_and_kind() {
     it.create_user("ana", &[]).await;
     let uri = Wanted {
         sans: vec![SanType::URI("orders.internal".try_into().expect("ASCII"))],
-        until: 4000,
+        ..Wanted::by("")
     };
     let several = Wanted {
         sans: [Wanted::by("a.test"), Wanted::by("spiffe://prod/orders")]
             .into_iter()
             .flat_map(|wanted| wanted.sans)
             .collect(),
-        until: 4000,
+        ..Wanted::by("")
     };
     for (wanted, counts) in [
         (Wanted::by("orders.internal"), true),
@@ -216,6 +216,42 @@ async fn certificate_counts_by_a_name_of_the_list_to_the_letter_and_kind() {
         let result = auth.authenticate(authenticate("ana")).await;
         assert_eq!(!is_refused(&result), counts, "{shown}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_the_authorities_between_are_not_the_client_s() {
+    let options = [
+        "--auth-callers",
+        "known",
+        "--auth-caller-sans",
+        "orders.internal",
+    ];
+    let it = Behind::mutual(&options, "orders.internal").await;
+    it.create_user("ana", &[]).await;
+    for (between, own, counts) in [
+        ("orders.internal", "other.internal", false),
+        ("other.internal", "orders.internal", true),
+    ] {
+        let between = it.authority.below(between);
+        let mut pair = between.client(own);
+        pair.certificate += &between.pem();
+        let tls = pair.shown(it.authority.trusted());
+        let channel = endpoint(&tls, &it.address).connect_lazy();
+        let mut auth = v1::auth_client::AuthClient::new(channel);
+        let result = auth.authenticate(authenticate("ana")).await;
+        assert_eq!(!is_refused(&result), counts, "{own}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failure_of_the_database_is_not_taken_for_an_unknown_caller() {
+    let it = known().await;
+    let service = it.service().await;
+    it.create_user("ana", &[]).await;
+    it.sql("ALTER TABLE sessions RENAME TO gone").await;
+    let request = service.request(authenticate("ana"));
+    let failed = it.auth().authenticate(request).await.expect_err("fails");
+    assert_eq!(failed.code(), Code::Internal, "{failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

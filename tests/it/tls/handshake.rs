@@ -9,8 +9,9 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsConnector,
+    client::TlsStream,
     rustls::{
-        ClientConfig, RootCertStore,
+        ClientConfig, HandshakeKind, RootCertStore,
         pki_types::{CertificateDer, ServerName, pem::PemObject},
     },
 };
@@ -68,8 +69,8 @@ async fn server_that_the_client_does_not_trust_is_refused_and_the_error_says_why
     it.attempt(&it.authority.trusted()).await.expect("is taken");
 }
 
-/// A connection that negotiates these protocols.
-async fn connect(it: &Behind, protocols: &[&str]) -> tokio_rustls::client::TlsStream<TcpStream> {
+/// A client that trusts the server's authority and speaks these protocols.
+fn client(it: &Behind, protocols: &[&str]) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     let pem = it.authority.pem();
     let authority = CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
@@ -81,10 +82,28 @@ async fn connect(it: &Behind, protocols: &[&str]) -> tokio_rustls::client::TlsSt
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
+    TlsConnector::from(Arc::new(config))
+}
+
+async fn shake_hands(it: &Behind, client: &TlsConnector) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(&it.address).await.expect("connects");
     let name = ServerName::try_from(NAME).expect("a name");
-    let connector = TlsConnector::from(Arc::new(config));
-    connector.connect(name, stream).await.expect("shakes hands")
+    client.connect(name, stream).await.expect("shakes hands")
+}
+
+/// A connection that negotiates these protocols.
+async fn connect(it: &Behind, protocols: &[&str]) -> TlsStream<TcpStream> {
+    shake_hands(it, &client(it, protocols)).await
+}
+
+/// Asks for the key set, reads all that the server has to say, and closes.
+async fn read_keys(stream: &mut TlsStream<TcpStream>) -> String {
+    let request =
+        "GET /.well-known/jwks.json HTTP/1.1\r\nhost: id.test\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("writes");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.expect("reads");
+    reply
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,16 +112,29 @@ async fn key_set_is_read_by_http_1_over_tls() {
     let mut stream = connect(&it, &["http/1.1"]).await;
     let protocol = stream.get_ref().1.alpn_protocol();
     assert_eq!(protocol, Some(&b"http/1.1"[..]));
-    let request =
-        "GET /.well-known/jwks.json HTTP/1.1\r\nhost: id.test\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.expect("writes");
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).await.expect("reads");
+    let reply = read_keys(&mut stream).await;
     assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
     assert!(reply.contains("\"keys\":["), "{reply}");
 
     let both = connect(&it, &["h2", "http/1.1"]).await;
     assert_eq!(both.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+}
+
+/// A resumed session shows no certificate again: one that has expired would go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_handshake_is_abbreviated_where_clients_show_certificates() {
+    let plain = Behind::start(&[]).await;
+    let options = ["--tls-client-auth", "optional"];
+    let mutual = Behind::mutual(&options, "orders.internal").await;
+    for (it, expected) in [
+        (&plain, HandshakeKind::Resumed),
+        (&mutual, HandshakeKind::Full),
+    ] {
+        let client = client(it, &["http/1.1"]);
+        read_keys(&mut shake_hands(it, &client).await).await;
+        let again = shake_hands(it, &client).await;
+        assert_eq!(again.get_ref().1.handshake_kind(), Some(expected));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,6 +88,8 @@ async fn files_that_cannot_be_used_end_the_start_and_are_named_with_what_is_wron
     let mut said = Vec::new();
     let expired = authority.issue(Wanted::by("id.test").until(2021));
     said.push(refused(&Files::new(&expired)).await);
+    let early = authority.issue(Wanted::by("id.test").from(3000));
+    said.push(refused(&Files::new(&early)).await);
 
     let key = std::mem::replace(&mut good.key, authority.server().key);
     said.push(refused(&Files::new(&good)).await);
@@ -105,6 +107,8 @@ async fn files_that_cannot_be_used_end_the_start_and_are_named_with_what_is_wron
     files.write("client-ca.pem", "no authority");
     said.push(refused(&files).await);
     files.write("client-ca.pem", &expired.certificate);
+    said.push(refused(&files).await);
+    files.write("client-ca.pem", &early.certificate);
     said.push(refused(&files).await);
     let missing = Files::new(&good);
     std::fs::remove_file(missing.path("tls.key")).expect("is there");

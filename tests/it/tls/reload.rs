@@ -98,10 +98,21 @@ async fn ends_of_the_certificates_in_use_are_measured() {
     assert_eq!(before.value(&listener), 64_092_124_800.0, "4000-12-31");
     assert_eq!(before.value(&clients), 67_090_118_400.0, "4096-01-01");
 
+    // Of several authorities, the first that ends.
+    let short = it.authority.issue(Wanted::by("short").until(3500));
+    let bundle = it.authority.pem() + &short.certificate;
+    it.files.write("client-ca.pem", &bundle);
     it.files
         .put(&it.authority.issue(Wanted::by(NAME).until(3000)));
     let until_taken = async {
-        while scrape(&it).await.value(&listener) == before.value(&listener) {
+        loop {
+            let now = scrape(&it).await;
+            if [&listener, &clients]
+                .iter()
+                .all(|end| now.value(end) != before.value(end))
+            {
+                break;
+            }
             tokio::task::yield_now().await;
         }
     };
@@ -110,6 +121,11 @@ async fn ends_of_the_certificates_in_use_are_measured() {
         scrape(&it).await.value(&listener),
         32_535_129_600.0,
         "3000-12-31"
+    );
+    assert_eq!(
+        scrape(&it).await.value(&clients),
+        48_313_584_000.0,
+        "3500-12-31"
     );
 }
 
