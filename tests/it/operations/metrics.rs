@@ -233,7 +233,8 @@ async fn surplus_of_passwords_is_counted_and_the_queue_is_seen() {
         let scraped = scrape(&it).await;
         assert_eq!(scraped.value("rollcall_hashing_waiting"), 1.0);
         assert_eq!(scraped.value("rollcall_hashing_places"), 1.0);
-        assert_eq!(scraped.value("rollcall_pool_connections_in_use"), 1.0);
+        // Upkeep may have another.
+        assert!(scraped.value("rollcall_pool_connections_in_use") >= 1.0);
         assert_eq!(scraped.value("rollcall_pool_connections_max"), 8.0);
         let in_flight = "rollcall_calls_in_flight{method=\"rollcall.v1.Auth/Authenticate\"}";
         assert_eq!(scraped.value(in_flight), 1.0);
