@@ -51,7 +51,7 @@ impl Connections {
         }
         let (kept, pushed_out) = oneshot::channel();
         self.open.push_back(kept);
-        Connection::new(stream, pushed_out)
+        Connection::new(stream, pushed_out, LIMIT)
     }
 }
 
@@ -79,7 +79,9 @@ impl Listener for Connections {
 /// A connection whose peer has to send a small request, and take the answer, in time.
 pub(super) struct Connection {
     stream: TcpStream,
-    limit: Pin<Box<Sleep>>,
+    limit: Duration,
+    /// The end of the limit.
+    end: Pin<Box<Sleep>>,
     /// How much was read since something was last written.
     read: usize,
     /// Ends when the connection has to make room for another.
@@ -87,10 +89,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, pushed_out: oneshot::Receiver<()>) -> Self {
+    fn new(stream: TcpStream, pushed_out: oneshot::Receiver<()>, limit: Duration) -> Self {
         Self {
             stream,
-            limit: Box::pin(sleep(LIMIT)),
+            limit,
+            end: Box::pin(sleep(limit)),
             read: 0,
             pushed_out,
         }
@@ -100,7 +103,7 @@ impl Connection {
         if Pin::new(&mut self.pushed_out).poll(cx).is_ready() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        match self.limit.as_mut().poll(cx) {
+        match self.end.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),
         }
@@ -109,7 +112,8 @@ impl Connection {
     fn written(&mut self, bytes: usize) {
         if bytes > 0 {
             self.read = 0;
-            self.limit.as_mut().reset(Instant::now() + LIMIT);
+            let end = Instant::now() + self.limit;
+            self.end.as_mut().reset(end);
         }
     }
 }
@@ -151,5 +155,64 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// A connection with its peer, and what keeps it open.
+    async fn pair(limit: Duration) -> (Connection, TcpStream, oneshot::Sender<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (kept, pushed_out) = oneshot::channel();
+        (Connection::new(stream, pushed_out, limit), peer, kept)
+    }
+
+    #[tokio::test]
+    async fn peer_that_says_nothing_is_given_up_when_its_time_is_over() {
+        let (mut connection, _peer, _kept) = pair(Duration::from_millis(20)).await;
+        let mut said = [0; 16];
+        let read = timeout(Duration::from_secs(60), connection.read(&mut said)).await;
+        let silence = read.unwrap().unwrap_err();
+        assert_eq!(silence.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn size_is_that_of_one_request_and_each_answer_begins_another() {
+        let (mut connection, mut peer, _kept) = pair(Duration::from_secs(3600)).await;
+        let mut request = vec![0; MAX_REQUEST];
+        let mut answer = [0];
+        for _ in 0..2 {
+            let (sent, read) = tokio::join!(peer.write_all(&[1; MAX_REQUEST]), async {
+                connection.read_exact(&mut request).await
+            });
+            sent.unwrap();
+            read.unwrap();
+            connection.write_all(&[2]).await.unwrap();
+            peer.read_exact(&mut answer).await.unwrap();
+        }
+        peer.write_all(&[1; MAX_REQUEST]).await.unwrap();
+        connection.read_exact(&mut request).await.unwrap();
+        peer.write_all(&[1]).await.unwrap();
+        let surplus = connection.read(&mut answer).await.unwrap_err();
+        assert_eq!(surplus.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[tokio::test]
+    async fn each_answer_begins_the_time_anew() {
+        let (mut connection, mut peer, _kept) = pair(Duration::from_secs(3600)).await;
+        let before = connection.end.deadline();
+        connection.write_all(&[2]).await.unwrap();
+        assert!(connection.end.deadline() > before);
+        peer.read_exact(&mut [0]).await.unwrap();
     }
 }

@@ -61,7 +61,7 @@ async fn watchers_of_events_are_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_events_that_go_are_counted() {
+async fn old_rows_that_go_are_counted() {
     let it = start(&[]).await;
     it.sql(
         "INSERT INTO audit_events (user_id, id, created_at, kind, detail) VALUES \
@@ -69,18 +69,25 @@ async fn old_events_that_go_are_counted() {
           now() - interval '9 years', 'USER_DELETED', '{}')",
     )
     .await;
+    it.create_user("ana", &[]).await;
+    it.sign_in("ana").await;
+    it.sql("UPDATE sessions SET idle_expires_at = now() - interval '9 years'")
+        .await;
     // A server purges as it starts: the first may still be about it.
     let other = Replica::start(&it.database, &PORT).await;
-    let removed = "rollcall_purged_rows_total{table=\"audit_events\"}";
-    let done = "rollcall_purge_last_success_timestamp_seconds{table=\"audit_events\"}";
-    patiently("the event is purged, and counted once", async {
-        while scrape(&it).await.value(removed) + scrape(&other).await.value(removed) != 1.0 {
-            tokio::task::yield_now().await;
-        }
-        let nothing = Scrape::parse("# EOF\n");
-        while scrape(&other).await.since(&nothing, &[done]).is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    for table in ["audit_events", "sessions"] {
+        let label = format!("{{table=\"{table}\"}}");
+        let removed = format!("rollcall_purged_rows_total{label}");
+        let done = format!("rollcall_purge_last_success_timestamp_seconds{label}");
+        patiently("the row is purged, and counted once", async {
+            while scrape(&it).await.value(&removed) + scrape(&other).await.value(&removed) != 1.0 {
+                tokio::task::yield_now().await;
+            }
+            let nothing = Scrape::parse("# EOF\n");
+            while scrape(&other).await.since(&nothing, &[&done]).is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
 }

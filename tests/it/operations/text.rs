@@ -57,10 +57,14 @@ async fn buckets_only_grow_and_end_with_the_count() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_is_there_before_its_first_call_and_no_other_ever() {
     let it = start(&[]).await;
-    let before = methods(&scrape(&it).await);
+    let scraped = scrape(&it).await;
+    let before = methods(&scraped);
     for (rpc, _) in rpcs() {
         assert!(before.contains(&format!("rollcall.v1.{rpc}")), "{rpc}");
+        let calls = format!("rollcall_calls_total{{method=\"rollcall.v1.{rpc}\",code=\"OK\"}}");
+        assert_eq!(scraped.value(&calls), 0.0, "{rpc}");
     }
+    assert!(scraped.value("rollcall_feed_lag_seconds") > 0.0);
     for garbage in [
         "Auth/Nothing",
         "Auth/Refresh/",

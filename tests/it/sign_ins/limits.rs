@@ -88,6 +88,29 @@ async fn sign_ins_at_once_open_no_more_than_are_allowed_where_more_are_refused()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sign_ins_that_see_nothing_of_each_other_leave_as_many_sessions_as_are_allowed() {
+    let it = Harness::with(&["--max-sessions-per-user", "1"]).await;
+    it.create_user("ana", &[]).await;
+    let lock = it
+        .database
+        .lock("SELECT id FROM users WHERE login = 'ana'")
+        .await;
+    let commit = async {
+        it.database.until_blocked("WITH account AS", 2).await;
+        lock.batch_execute("COMMIT").await.expect("commits");
+    };
+    let (phone, laptop) = (
+        sign_in(&it, device("phone")),
+        sign_in(&it, device("laptop")),
+    );
+    let (phone, laptop, ()) = tokio::join!(phone, laptop, commit);
+    let named = [phone.expect("signs in"), laptop.expect("signs in")];
+    let named = named.iter().map(|reply| reply.ended_sessions.len());
+    assert_eq!(named.sum::<usize>(), 1);
+    assert_eq!(it.scalar::<i64>(LIVE).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn least_recently_seen_session_gives_way_and_is_named() {
     let it = Harness::with(&["--max-sessions-per-user", "2"]).await;
     it.create_user("ana", &[]).await;
@@ -170,6 +193,8 @@ async fn full_client_refuses_its_own_and_takes_those_of_others() {
     it.sign_in("ana").await;
     let refused = sign_in(&it, device("")).await.expect_err("full");
     assert_full(&refused, "client");
+    let told = "kind = 'SIGN_IN_FAILED' AND detail ->> 'reason' = 'SESSION_LIMIT'";
+    assert_eq!(events(&it, told).await, 1);
     let other = sign_in(&it, of_client("other", "")).await;
     other.expect("another client has room");
 }

@@ -7,6 +7,7 @@ use rcgen::{
     date_time_ymd,
 };
 use rollcall::client::Tls;
+use time::OffsetDateTime;
 
 use super::NAME;
 
@@ -62,10 +63,16 @@ impl Authority {
     }
 
     pub fn issue(&self, wanted: Wanted) -> Pair {
+        let until = date_time_ymd(wanted.until, 12, 31);
+        self.issue_until(wanted, until)
+    }
+
+    /// The same with an end of its own.
+    pub fn issue_until(&self, wanted: Wanted, until: OffsetDateTime) -> Pair {
         let mut params = CertificateParams::default();
         params.subject_alt_names = wanted.sans;
         params.not_before = date_time_ymd(wanted.from, 1, 1);
-        params.not_after = date_time_ymd(wanted.until, 12, 31);
+        params.not_after = until;
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("signs");
         Pair {

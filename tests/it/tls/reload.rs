@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use rollcall::client::Tls;
+use time::OffsetDateTime;
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
@@ -164,4 +165,27 @@ async fn broken_files_change_nothing_and_are_told_once_with_the_end_of_what_is_i
     assert_eq!(told("new TLS files cannot be used"), 1, "{lines:#?}");
     assert_eq!(told("this TLS certificate is in use"), 2, "{lines:#?}");
     assert_eq!(told("expires soon"), 0, "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn end_of_a_certificate_is_warned_of_from_14_days_before() {
+    let database = Database::create().await;
+    let authority = Authority::new("authority");
+    let ends_in = |days| {
+        let end =
+            OffsetDateTime::now_utc() + time::Duration::days(days) + time::Duration::hours(12);
+        authority.issue_until(Wanted::by(NAME), end)
+    };
+    let files = Files::new(&ends_in(15));
+    let options = files.options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let process = Process::serve(database.url(), &options).await;
+    files.put(&ends_in(13));
+    let line = process.line_with("the TLS certificate expires soon").await;
+    assert!(line.contains("\"days\":13"), "{line}");
+    process.signal("TERM");
+    let (status, lines) = process.end().await;
+    assert!(status.success());
+    let told = lines.iter().filter(|line| line.contains("expires soon"));
+    assert_eq!(told.count(), 1, "once a day: {lines:#?}");
 }
