@@ -1,10 +1,11 @@
 //! How operators find events among many.
 
+use prost_types::Timestamp;
 use rollcall::proto::v1::{self, EventKind, TimeRange};
 
-use super::of_kinds;
+use super::{list, of_kinds};
 use crate::{
-    harness::{Harness, SignedIn},
+    harness::{Harness, SignedIn, violated_fields},
     statements::{plan, sent},
 };
 
@@ -152,3 +153,71 @@ async fn each_filter_finds_its_events_among_100_000_by_an_index() {
 /// What the lists have sent.
 const LISTS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
      AND query LIKE 'SELECT \"audit_events\"%'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn range_is_from_its_start_to_before_its_end_by_the_microsecond() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    it.sql(
+        "INSERT INTO audit_events (user_id, id, created_at, kind, detail) VALUES \
+         ('01234567-89ab-7def-8123-456789abcdef', '018bcfe5-687b-7000-8000-000000000000', \
+          to_timestamp(0) + 1700000000123 * interval '1 ms' + interval '400 us', \
+          'USER_LOCKED', '{}')",
+    )
+    .await;
+    let at = |micros: i32| {
+        Some(Timestamp {
+            seconds: 1_700_000_000,
+            nanos: 123_000_000 + micros * 1_000,
+        })
+    };
+    for (start_time, end_time, expected) in [
+        (at(400), None, 1),
+        (at(401), None, 0),
+        (at(0), at(400), 0),
+        (at(0), at(401), 1),
+    ] {
+        let filter = v1::EventFilter {
+            create_time: Some(TimeRange {
+                start_time,
+                end_time,
+            }),
+            ..of_kinds(&[EventKind::UserLocked])
+        };
+        let events = list(&it, &admin, filter.clone()).await.expect("lists");
+        assert_eq!(events.len(), expected, "{filter:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_token_of_another_filter_is_refused() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    it.create_user("ana", &[]).await;
+    let page = async |filter, page_token| {
+        let request = v1::ListEventsRequest {
+            filter: Some(filter),
+            page_size: 1,
+            page_token,
+        };
+        it.audit().list_events(admin.request(request)).await
+    };
+    let first = page(v1::EventFilter::default(), String::new()).await;
+    let token = first.expect("lists").into_inner().next_page_token;
+    assert!(!token.is_empty());
+    let other = of_kinds(&[EventKind::UserCreated]);
+    let refused = page(other, token.clone()).await.expect_err("another");
+    assert_eq!(violated_fields(&refused), ["page_token"]);
+    let next = page(v1::EventFilter::default(), token).await;
+    assert_eq!(next.expect("lists").into_inner().events.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filter_has_32_kinds_at_most() {
+    let it = Harness::start().await;
+    let admin = it.admin().await;
+    let kinds = |count| of_kinds(&vec![EventKind::UserCreated; count]);
+    list(&it, &admin, kinds(32)).await.expect("lists");
+    let refused = list(&it, &admin, kinds(33)).await.expect_err("too many");
+    assert_eq!(violated_fields(&refused), ["filter.kinds"]);
+}

@@ -50,22 +50,28 @@ impl Watch {
 
     /// The session of the next event.
     async fn next(&mut self) -> String {
-        loop {
-            if let Some(event) = self.read.pop_front() {
-                assert_eq!(event.kind(), EventKind::SessionEnded);
-                return event.session_id;
+        let told = async {
+            loop {
+                if let Some(event) = self.read.pop_front() {
+                    assert_eq!(event.kind(), EventKind::SessionEnded);
+                    return event.session_id;
+                }
+                self.message().await.expect("the stream goes on");
             }
-            self.message().await.expect("the stream goes on");
-        }
+        };
+        patiently("an event", told).await
     }
 
     /// What ends the stream.
     async fn end(mut self) -> Status {
-        loop {
-            if let Err(status) = self.message().await {
-                return status;
+        let ended = async {
+            loop {
+                if let Err(status) = self.message().await {
+                    return status;
+                }
             }
-        }
+        };
+        patiently("the end of the stream", ended).await
     }
 }
 
@@ -110,6 +116,10 @@ async fn transaction_that_commits_late_holds_back_what_came_after_it_and_is_told
     let admin = it.admin().await;
     let ana = sessions(&it, 2).await;
     let mut watch = Watch::open(&hurried, &admin, "").await;
+    // What only reads, a dump say, holds back no longer than the overlap.
+    let dump = it.database.connect().await;
+    let read = "BEGIN; SELECT count(*) FROM audit_events";
+    dump.batch_execute(read).await.expect("reads");
     let late = it.database.connect().await;
     let write = format!(
         "BEGIN; INSERT INTO audit_events (user_id, id, session_id, created_at, kind, detail) \
@@ -131,6 +141,7 @@ async fn transaction_that_commits_late_holds_back_what_came_after_it_and_is_told
     late.batch_execute("COMMIT").await.expect("commits");
     assert_eq!(watch.next().await, ana[0].session_id, "the late one");
     assert_eq!(watch.next().await, ana[1].session_id);
+    dump.batch_execute("COMMIT").await.expect("was there still");
 }
 
 #[tokio::test(flavor = "multi_thread")]

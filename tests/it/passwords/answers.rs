@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use rollcall::proto::v1;
 use tonic::{Code, Request, Status};
 
-use crate::harness::{Harness, PASSWORD, Replica, authenticate, mask, reason};
+use crate::{
+    harness::{Harness, PASSWORD, Replica, authenticate, mask, reason},
+    operations::scrape::{PORT, scrape},
+};
 
 /// A login and a password that are refused, and why.
 const REFUSED: [(&str, &str, &str); 8] = [
@@ -23,9 +26,13 @@ const REFUSED: [(&str, &str, &str); 8] = [
     ("a deleted user", "deleted", PASSWORD),
 ];
 
-/// A server with the users that the table names.
 async fn world() -> Harness {
-    let it = Harness::start().await;
+    world_with(&[]).await
+}
+
+/// A server with the users that the table names.
+async fn world_with(options: &[&str]) -> Harness {
+    let it = Harness::with(options).await;
     let admin = it.admin().await;
     it.create_user("known", &[]).await;
     let disabled = v1::UpdateUserRequest {
@@ -82,6 +89,31 @@ async fn every_refused_sign_in_has_the_same_answer_byte_for_byte() {
         assert_eq!(headers(&status), headers(&first), "{why}");
     }
     assert_eq!(it.database.sessions_and_users().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refused_sign_in_hashes_once() {
+    let it = world_with(&PORT).await;
+    for login in ["locked", "without", "absurd"] {
+        it.create_user(login, &[]).await;
+    }
+    it.sql(
+        "INSERT INTO user_sign_ins (user_id, attempts, failures, failed_at, opened) \
+         SELECT id, 100, 100, now(), 0 FROM users WHERE login = 'locked'",
+    )
+    .await;
+    it.sql("UPDATE users SET password_hash = '' WHERE login = 'without'")
+        .await;
+    it.sql("UPDATE users SET password_hash = '$scrypt$x' WHERE login = 'absurd'")
+        .await;
+    let more = ["locked", "without", "absurd"].map(|login| (login, login, PASSWORD));
+    for (why, login, password) in REFUSED.into_iter().chain(more) {
+        let hashed = "rollcall_hashing_duration_seconds_count";
+        let before = scrape(&it).await.value(hashed);
+        refused(&it, login, password).await;
+        let count = scrape(&it).await.value(hashed) - before;
+        assert!((count - 1.0).abs() < 0.5, "{why}: {count}");
+    }
 }
 
 /// How many sign-ins of each kind are timed.

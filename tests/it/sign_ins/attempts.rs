@@ -46,8 +46,9 @@ async fn option_lowers_how_many_are_checked() {
     it.create_user("ana", &[]).await;
     count(&it, 4, 0, "NULL").await;
     assert_refused(&it, "ana", WRONG).await;
-    assert_refused(&it, "ana", PASSWORD).await;
     assert_eq!(counted(&it).await, (100, 1), "which stands for all of them");
+    assert_refused(&it, "ana", PASSWORD).await;
+    assert_eq!(events(&it, "kind = 'USER_LOCKED'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,6 +103,44 @@ async fn right_password_waits_for_the_end_of_the_delay() {
     assert_eq!(counted(&it).await, (14, 14), "it was not checked");
     count(&it, 14, 14, "now() - interval '9 min'").await;
     assert_taken(&it, "ana").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn longest_delay_holds_until_the_last_password_that_is_checked() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    count(&it, 98, 98, "now() - interval '14 min'").await;
+    assert_refused(&it, "ana", PASSWORD).await;
+    assert_eq!(counted(&it).await, (98, 98), "it was not checked");
+    count(&it, 98, 98, "now() - interval '16 min'").await;
+    assert_taken(&it, "ana").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delay_begins_with_the_wrong_password_that_brings_it() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    count(&it, 4, 4, "now() - interval '1 day'").await;
+    assert_refused(&it, "ana", WRONG).await;
+    let begun = "EXISTS (SELECT FROM user_sign_ins \
+         WHERE failures = 5 AND failed_at > now() - interval '1 hour')";
+    assert!(it.scalar::<bool>(&format!("SELECT {begun}")).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_password_that_a_right_one_overtakes_counts_as_the_first() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    let lock = it.database.connect().await;
+    let exclusive = "BEGIN; LOCK TABLE audit_events";
+    lock.batch_execute(exclusive).await.expect("locks");
+    let overtake = async {
+        it.database.until_blocked("WITH counted", 1).await;
+        count(&it, 0, 0, "NULL").await;
+        lock.batch_execute("COMMIT").await.expect("unlocks");
+    };
+    tokio::join!(assert_refused(&it, "ana", WRONG), overtake);
+    assert_eq!(counted(&it).await, (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

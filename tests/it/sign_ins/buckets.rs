@@ -64,6 +64,35 @@ async fn address_is_limited_whatever_the_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn addresses_of_one_ipv6_network_are_limited_as_one() {
+    let it = Harness::with(&["--sign-ins-per-address", "1"]).await;
+    it.create_user("ana", &[]).await;
+    let taken = attempt(&it, from("ana", "2001:db8::1")).await;
+    taken.expect("taken");
+    let refused = attempt(&it, from("ana", "2001:db8::ffff:2")).await;
+    assert_limited(&refused.expect_err("the same network"), "address");
+    let taken = attempt(&it, from("ana", "2001:db8:0:1::1")).await;
+    taken.expect("another network");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reset_of_a_password_is_limited_by_address_and_without_a_statement() {
+    let it = Harness::with(&["--sign-ins-per-address", "1"]).await;
+    let reset = async || {
+        let request = v1::ResetPasswordRequest {
+            reset_token: "rcp_guessed".to_owned(),
+            new_password: NEXT_PASSWORD.to_owned(),
+        };
+        let reset = it.auth().reset_password(request).await;
+        reset.expect_err("guessed, or one too many")
+    };
+    assert_eq!(reason(&reset().await), "PASSWORD_RESET_TOKEN_INVALID");
+    let before = it.database.statements().await;
+    assert_limited(&reset().await, "address");
+    assert_eq!(it.database.statements().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn registration_is_limited_by_address() {
     let it = Harness::with(&["--registration", "--sign-ins-per-address", "1"]).await;
     let mut replies = Vec::new();

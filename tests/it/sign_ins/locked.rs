@@ -99,6 +99,7 @@ async fn unlocked_user_signs_in_and_the_operator_is_told_of_once() {
         admin.user_id
     );
     assert_eq!(events(&it, &told).await, 1);
+    assert_eq!(counted(&it).await, (0, 0), "all of them are checked again");
     assert_taken(&it, "ana").await;
 }
 

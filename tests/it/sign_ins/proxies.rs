@@ -1,7 +1,7 @@
 //! From where a call came: the peer, or what one that is trusted says.
 
 use rollcall::proto::v1;
-use tonic::Request;
+use tonic::{Request, metadata::AsciiMetadataValue};
 
 use crate::harness::{Harness, SignedIn, authenticate, device, request_id};
 
@@ -112,6 +112,48 @@ async fn field_is_believed_from_callers_of_trusted_networks_alone() {
             field: "198.51.100.1",
         };
         assert_eq!(address(&it, &call).await, expected, "{header:?}");
+    }
+}
+
+/// The address of a session whose caller sent these values of one header, each on a line.
+async fn address_of_lines(it: &Harness, name: &'static str, lines: &[&'static [u8]]) -> String {
+    let mut request = Request::new(v1::AuthenticateRequest {
+        device: Some(v1::Device {
+            ip_address: "198.51.100.1".to_owned(),
+            ..device("")
+        }),
+        ..authenticate("ana")
+    });
+    for line in lines {
+        let value = AsciiMetadataValue::try_from(*line).expect("a value");
+        request.metadata_mut().append(name, value);
+    }
+    let reply = it.auth().authenticate(request).await.expect("signs in");
+    let session = reply.into_inner().session.expect("a session");
+    session.device.expect("a device").ip_address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_that_a_client_sent_before_that_of_the_proxy_is_not_believed() {
+    let it = Harness::with(&["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]).await;
+    it.create_user("ana", &[]).await;
+    for name in ["x-forwarded-for", "forwarded"] {
+        let [own, noted]: [&[u8]; 2] = match name {
+            "forwarded" => [b"for=203.0.113.9", b"for=192.0.2.7"],
+            _ => [b"203.0.113.9", b"192.0.2.7"],
+        };
+        let lines = [own, noted];
+        assert_eq!(address_of_lines(&it, name, &lines).await, "192.0.2.7");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_that_cannot_be_read_is_believed_as_little_as_the_field_with_it() {
+    let it = Harness::with(&["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]).await;
+    it.create_user("ana", &[]).await;
+    for name in ["x-forwarded-for", "forwarded"] {
+        let lines: [&[u8]; 1] = [b"\xff, 192.0.2.7"];
+        assert_eq!(address_of_lines(&it, name, &lines).await, "127.0.0.1");
     }
 }
 
