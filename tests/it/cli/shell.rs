@@ -23,23 +23,17 @@ fn commands() -> Vec<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn help_of_every_command_reads_as_it_did() {
-    // As processes only some, which show that the rest is what a process says.
     let mut helps = String::new();
     for path in commands() {
-        let arguments = [&["rollcall".to_owned()], &path[..], &["--help".to_owned()]].concat();
-        let mut command = Cli::command();
-        let help = command.try_get_matches_from_mut(&arguments);
-        let help = help.expect_err("help is no command").to_string();
-        if path.len() < 2 && path.first().is_none_or(|first| first == "health") {
-            let said: Vec<&str> = arguments[1..].iter().map(String::as_str).collect();
-            assert_eq!(say(&said, "", "").await.done(), help);
-        }
+        let arguments = [&path[..], &["--help".to_owned()]].concat();
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let help = say(&words, "", "").await.done();
         let last = help.trim_end().rsplit("\n\n").next();
         assert!(
             last.is_some_and(|last| last.starts_with("Exit codes: 0 ")),
             "{path:?}"
         );
-        helps.push_str(&format!("$ {}\n{help}\n", arguments.join(" ")));
+        helps.push_str(&format!("$ rollcall {}\n{help}\n", arguments.join(" ")));
     }
     insta::assert_snapshot!(helps);
 }
