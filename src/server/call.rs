@@ -8,11 +8,12 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field};
@@ -89,6 +90,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        // Here and not when it is first polled, which may be after the transport has begun to
+        // measure the same deadline, and ended the call without details.
+        let arrived = Instant::now();
         request.extensions_mut().insert(self.layer.proxies.clone());
         let id = request_id::choose(request.headers().get(request_id::HEADER));
         let method = request.uri().path().to_owned();
@@ -112,13 +116,12 @@ where
         let layer = self.layer.clone();
         let header = HeaderValue::from_str(&id);
         let call = async move {
-            let started = Instant::now();
-            let mut response = answer(inner, &layer, request).await;
+            let mut response = answer(inner, &layer, request, arrived).await;
             if let Ok(header) = header {
                 response.headers_mut().insert(request_id::HEADER, header);
             }
             let code = code(&response);
-            log(&method, code, started.elapsed());
+            log(&method, code, arrived.elapsed());
             telemetry::end_trace(&Span::current(), code);
             Ok(measured::end(measured, code, response))
         };
@@ -126,7 +129,12 @@ where
     }
 }
 
-async fn answer<S>(mut inner: S, layer: &CallLayer, mut request: Request<Body>) -> Response<Body>
+async fn answer<S>(
+    mut inner: S,
+    layer: &CallLayer,
+    mut request: Request<Body>,
+    arrived: Instant,
+) -> Response<Body>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
@@ -141,12 +149,13 @@ where
     let asked = asked(request.headers());
     let timeout = asked.map_or(limit, |asked| limit.min(asked));
     // A timeout that no clock reaches is none.
-    let ends_at = asked.and_then(|asked| tokio::time::Instant::now().checked_add(asked));
+    let ends_at = asked.and_then(|asked| arrived.checked_add(asked));
     if let Some(ends_at) = ends_at {
         request.extensions_mut().insert(Deadline(ends_at));
     }
+    let left = timeout.saturating_sub(arrived.elapsed());
     let call = AssertUnwindSafe(inner.call(request)).catch_unwind();
-    let response = match tokio::time::timeout(timeout, call).await {
+    let response = match tokio::time::timeout(left, call).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
         Ok(Err(_panic)) => {
