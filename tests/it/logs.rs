@@ -256,7 +256,7 @@ async fn log_on_a_terminal_is_for_people() {
     let database = Database::create().await;
     // script(1) of util-linux gives it a terminal.
     let serve = format!(
-        "{} serve --listen 127.0.0.1:0",
+        "echo pid $$; exec {} serve --listen 127.0.0.1:0",
         env!("CARGO_BIN_EXE_rollcall")
     );
     let script = r#"exec script --quiet --return --command "$0" /dev/null >&2"#;
@@ -269,4 +269,11 @@ async fn log_on_a_terminal_is_for_people() {
         serde_json::from_str::<Value>(&line).is_err(),
         "JSON: {line}"
     );
+    // Where hang-ups are ignored, as under nohup, it would outlive its terminal, and come to
+    // the databases of the next run.
+    let pid = process.line_with("pid ").await;
+    let id = pid.trim_start_matches("pid ").trim_end();
+    let killed = Command::new("kill").arg(id).status().expect("kill runs");
+    assert!(killed.success());
+    process.end().await;
 }
