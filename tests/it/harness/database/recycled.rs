@@ -25,6 +25,8 @@ const SHAPE: &str = "SELECT concat_ws('/', \
 const TABLES: &str = "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class \
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
       AND NOT relispartition AND relname <> '__diesel_schema_migrations'";
+const DISCONNECT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+    WHERE datname = current_database() AND pid <> pg_backend_pid()";
 const FORGET: &str = "SELECT pg_stat_reset(), pg_stat_statements_reset(0, oid, 0) FROM pg_database \
     WHERE datname = current_database()";
 
@@ -44,8 +46,7 @@ pub(super) fn take() -> Option<String> {
 /// Empties a database, or drops it where its test changed more than rows. In the
 /// background: the next test need not wait for it.
 pub(super) fn give_back(cluster: &Cluster, name: String) {
-    let free = fresh_name();
-    let (admin, emptied) = (cluster.url("postgres"), cluster.url(&free));
+    let (admin, own) = (cluster.url("postgres"), cluster.url(&name));
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -53,49 +54,34 @@ pub(super) fn give_back(cluster: &Cluster, name: String) {
             .expect("a runtime");
         runtime.block_on(async {
             let admin = connect(&admin).await;
-            let recycled = async {
-                take_away(&admin, &name, &free).await?;
-                empty(&emptied).await
-            };
-            if let Ok(true) = recycled.await {
-                FREE.lock().expect("no panic under the lock").push(free);
-                return;
-            }
-            for name in [name, free] {
-                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                let _ = admin.batch_execute(&drop).await;
+            match recycle(&admin, &name, &own).await {
+                Ok(Some(free)) => FREE.lock().expect("no panic under the lock").push(free),
+                Ok(None) | Err(_) => {
+                    let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                    let _ = admin.batch_execute(&drop).await;
+                }
             }
         });
     });
 }
 
-/// Takes a database away from the servers of the ended test, which may be on their way out:
-/// one that comes back does not find it, and writes nothing into it.
-async fn take_away(admin: &Client, name: &str, free: &str) -> Result<(), Error> {
-    for statement in [
-        format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
-        format!("ALTER DATABASE {name} RENAME TO {free}"),
-        format!("ALTER DATABASE {free} ALLOW_CONNECTIONS true"),
-    ] {
-        admin.batch_execute(&statement).await?;
-    }
-    Ok(())
-}
-
-/// Empties a database; `false` where more than rows was changed.
-async fn empty(url: &str) -> Result<bool, Error> {
+async fn recycle(admin: &Client, name: &str, url: &str) -> Result<Option<String>, Error> {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     let connection = tokio::spawn(connection);
+    client.query(DISCONNECT, &[]).await?;
     if Some(&shape(&client).await?) != TEMPLATE_SHAPE.get() {
-        return Ok(false);
+        return Ok(None);
     }
     let tables: String = client.query_one(TABLES, &[]).await?.get(0);
     client.batch_execute(&format!("TRUNCATE {tables}")).await?;
     client.query(FORGET, &[]).await?;
     drop(client);
     let _ = connection.await;
-    Ok(true)
+    // Servers of the ended test that are still on their way out do not find it again.
+    let free = fresh_name();
+    let rename = format!("ALTER DATABASE {name} RENAME TO {free}");
+    admin.batch_execute(&rename).await?;
+    Ok(Some(free))
 }
 
 async fn shape(client: &Client) -> Result<String, Error> {
