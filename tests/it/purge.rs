@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rollcall::store::purge::{self, Place, Table};
 
-use crate::harness::{Harness, Replica, reason, request_id};
+use crate::{
+    harness::{Harness, PASSWORD, Replica, reason, request_id},
+    sign_ins::{assert_refused, events},
+};
 
 /// Sessions of a user of their own each, named by their client ids. `ago` is when the
 /// session expires, for those that are not ended.
@@ -161,6 +164,23 @@ async fn expired_reset_tokens_and_what_deleted_users_left_go_too() {
         let query = format!("SELECT user_id::text FROM {table}");
         assert_eq!(it.scalar::<String>(&query).await, ana.to_string());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn round_does_not_forget_when_unknown_logins_were_told() {
+    let it = Harness::start().await;
+    assert_refused(&it, "nobody", PASSWORD).await;
+    // Of a user that does not exist any more.
+    it.sql(
+        "INSERT INTO user_sign_ins (user_id, attempts, failures, opened) \
+         VALUES (gen_random_uuid(), 0, 0, 0)",
+    )
+    .await;
+    let _purging = it.replica().await;
+    let count = "SELECT count(*) FROM user_sign_ins";
+    it.database.wait_for(count, 1).await;
+    assert_refused(&it, "nobody", PASSWORD).await;
+    assert_eq!(events(&it, "kind = 'SIGN_IN_FAILED'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

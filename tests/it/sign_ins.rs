@@ -29,7 +29,7 @@ fn with_password(login: &str, password: &str) -> v1::AuthenticateRequest {
 }
 
 /// Asserts that a sign-in is refused as any other whose credentials are wrong.
-async fn assert_refused(it: &Replica, login: &str, password: &str) {
+pub async fn assert_refused(it: &Replica, login: &str, password: &str) {
     let refused = attempt(it, with_password(login, password)).await;
     assert_eq!(
         reason(&refused.expect_err("refused")),
@@ -68,7 +68,7 @@ async fn counted(it: &Harness) -> (i32, i32) {
 }
 
 /// How many events there are that meet a condition.
-async fn events(it: &Harness, condition: &str) -> i64 {
+pub async fn events(it: &Harness, condition: &str) -> i64 {
     it.scalar(&format!(
         "SELECT count(*) FROM audit_events WHERE {condition}"
     ))
