@@ -13,7 +13,7 @@ use crate::{
         session::EndReason,
     },
     store::{
-        audit::{self, SLACK},
+        self, SLACK, audit,
         sessions::{self, Filter, Swept, WINDOW, Window},
     },
 };
@@ -138,7 +138,7 @@ impl Identity {
 
     async fn fence(&self) -> Result<OffsetDateTime, Error> {
         let overlap = self.0.settings.revocation_overlap;
-        let fence = async |conn: &mut _| audit::fence(conn, overlap).await;
+        let fence = async |conn: &mut _| store::fence(conn, overlap).await;
         Ok(self.0.pool.run(fence).await?)
     }
 

@@ -22,7 +22,6 @@
 //! event there is all of the CTE in `SessionsEnded`. An event that stands alone, or comes
 //! with a transaction of several statements, is written by [`record`].
 
-mod fence;
 mod list;
 mod piece;
 mod purge;
@@ -32,7 +31,6 @@ use diesel::sql_types::{Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-pub use fence::{SLACK, fence};
 pub use list::{Filter, list, list_between};
 pub use purge::{PURGE_BATCH, purge};
 

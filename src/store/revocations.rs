@@ -26,7 +26,7 @@ use crate::model::{
 pub enum Since {
     /// For this long.
     Ago(Duration),
-    /// Since this time of the database's clock.
+    /// Since this time of the database's clock, which is of it.
     Time(OffsetDateTime),
 }
 
@@ -79,13 +79,13 @@ statement! {
            (SELECT string_agg(kid || ' ' || state, ',' ORDER BY kid) FROM signing_keys \
             WHERE state <> 'gone') AS key, now() AS at \
          UNION ALL SELECT 'SESSION', user_id, id, NULL, NULL, NULL, revoked_at FROM sessions \
-           WHERE revoked_at > (SELECT at FROM since) \
+           WHERE revoked_at >= (SELECT at FROM since) \
          UNION ALL SELECT 'ROLES', id, NULL, NULL, roles, NULL, roles_changed_at FROM users \
-           WHERE roles_changed_at > (SELECT at FROM since) \
+           WHERE roles_changed_at >= (SELECT at FROM since) \
          UNION ALL SELECT 'SUPERSEDED', user_id, session_id, generation, NULL, NULL, superseded_at \
-           FROM superseded_tokens WHERE superseded_at > (SELECT at FROM since) \
+           FROM superseded_tokens WHERE superseded_at >= (SELECT at FROM since) \
          UNION ALL SELECT 'KEY', NULL, NULL, NULL, NULL, kid, expires_at FROM signing_keys \
-           WHERE dropped AND expires_at > (SELECT at FROM since)"
+           WHERE dropped AND expires_at >= (SELECT at FROM since)"
 }
 
 /// What happened since some time, and what time it is.

@@ -15,7 +15,10 @@ use tokio::{
 use crate::{
     identity::{Caller, Error, Identity},
     model::audit::{Event, EventId},
-    store::audit::{self, Filter},
+    store::{
+        self,
+        audit::{self, Filter},
+    },
 };
 
 /// How many watchers of events one replica takes: operators and what collects for them.
@@ -157,7 +160,7 @@ impl EventWatch {
         let overlap = identity.settings.revocation_overlap;
         let (filter, from) = (&self.filter, self.next);
         let look = async |conn: &mut _| {
-            let fence = EventId::first_of(audit::fence(conn, overlap).await?);
+            let fence = EventId::first_of(store::fence(conn, overlap).await?);
             let events = audit::list_between(conn, filter, from, fence, BATCH).await?;
             Ok((events, fence))
         };

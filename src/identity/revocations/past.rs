@@ -22,13 +22,21 @@ pub(super) type Part = Arc<[Revocation]>;
 /// The revocations that were told, in parts of the size of a message.
 pub(super) struct Past {
     retention: Duration,
-    /// The times of the first and of the last look.
-    looks: Option<(OffsetDateTime, OffsetDateTime)>,
+    /// When the first look was, and the last.
+    looks: Option<(OffsetDateTime, Look)>,
     /// Each with the time of the look that told the last of it, which may be long after it
     /// happened.
     parts: VecDeque<(OffsetDateTime, Part)>,
     /// When each was last told to have happened: a look finds most of them again.
     known: HashMap<Target, OffsetDateTime>,
+}
+
+/// When a look was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) now: OffsetDateTime,
+    /// Nothing can be added any more that happened before.
+    pub(super) complete: OffsetDateTime,
 }
 
 /// What a later revocation of the same replaces.
@@ -70,15 +78,16 @@ impl Past {
         }
     }
 
-    /// The time of the last look; `None` before the first.
-    pub(super) fn now(&self) -> Option<OffsetDateTime> {
+    /// The last look; `None` before the first.
+    pub(super) fn last(&self) -> Option<Look> {
         self.looks.map(|(_, last)| last)
     }
 
     /// Takes what a look found, forgets what no longer matters, and answers what is new,
     /// in parts.
-    pub(super) fn add(&mut self, now: OffsetDateTime, found: Vec<Revocation>) -> Vec<Part> {
-        self.looks = Some((self.looks.map_or(now, |(first, _)| first), now));
+    pub(super) fn add(&mut self, look: Look, found: Vec<Revocation>) -> Vec<Part> {
+        let now = look.now;
+        self.looks = Some((self.looks.map_or(now, |(first, _)| first), look));
         self.forget(now);
         let mut new: Vec<Revocation> = found;
         new.retain(|revocation| {
@@ -128,7 +137,7 @@ impl Past {
     /// What was told after `since`, or everything where that cannot be told from here;
     /// `None` before the first look.
     pub(super) fn since(&self, since: Option<OffsetDateTime>) -> Option<Snapshot> {
-        let (first, now) = self.looks?;
+        let (first, Look { now, .. }) = self.looks?;
         let kept = first.max(now - self.retention);
         // A time to come is that of a database whose clock was set back.
         let since = since.filter(|since| *since > kept && *since <= now);
@@ -153,6 +162,13 @@ mod tests {
 
     fn at(second: i64) -> OffsetDateTime {
         START + Span::seconds(second)
+    }
+
+    fn look(second: i64) -> Look {
+        Look {
+            now: at(second),
+            complete: at(second),
+        }
     }
 
     fn ended(number: u128, second: i64) -> Revocation {
@@ -182,31 +198,34 @@ mod tests {
     #[test]
     fn what_a_look_finds_again_is_told_once() {
         let mut past = Past::new(Duration::from_secs(60));
-        assert_eq!(flat(&past.add(at(1), vec![ended(1, 0)])), [ended(1, 0)]);
+        assert_eq!(flat(&past.add(look(1), vec![ended(1, 0)])), [ended(1, 0)]);
         // The second committed late: its time is before what was seen.
         let found = vec![ended(1, 0), ended(2, -5)];
-        assert_eq!(flat(&past.add(at(2), found)), [ended(2, -5)]);
-        assert!(past.add(at(3), vec![ended(1, 0), ended(2, -5)]).is_empty());
+        assert_eq!(flat(&past.add(look(2), found)), [ended(2, -5)]);
+        assert!(
+            past.add(look(3), vec![ended(1, 0), ended(2, -5)])
+                .is_empty()
+        );
     }
 
     #[test]
     fn same_session_superseded_again_is_told_again() {
         let mut past = Past::new(Duration::from_secs(60));
-        past.add(at(1), vec![superseded(1, 0)]);
-        let told = past.add(at(3), vec![superseded(2, 2)]);
+        past.add(look(1), vec![superseded(1, 0)]);
+        let told = past.add(look(3), vec![superseded(2, 2)]);
         assert_eq!(flat(&told), [superseded(2, 2)]);
     }
 
     #[test]
     fn what_is_older_than_the_retention_is_forgotten() {
         let mut past = Past::new(Duration::from_secs(60));
-        past.add(at(1), (0..2_500).map(|n| ended(n, 0)).collect());
-        past.add(at(50), vec![ended(9_999, 50)]);
+        past.add(look(1), (0..2_500).map(|n| ended(n, 0)).collect());
+        past.add(look(50), vec![ended(9_999, 50)]);
         assert_eq!(past.known.len(), 2_501);
-        past.add(at(61), Vec::new());
+        past.add(look(61), Vec::new());
         // The last part of the first look is kept with what came later.
         assert!(past.known.len() <= 1_000);
-        past.add(at(111), Vec::new());
+        past.add(look(111), Vec::new());
         assert!(past.known.is_empty() && past.parts.is_empty());
     }
 
@@ -214,7 +233,7 @@ mod tests {
     fn parts_hold_at_most_what_a_message_does_and_are_filled() {
         let mut past = Past::new(Duration::from_secs(60));
         for n in 0..1_500 {
-            past.add(at(1), vec![ended(n, 0)]);
+            past.add(look(1), vec![ended(n, 0)]);
         }
         let sizes: Vec<usize> = past.parts.iter().map(|(_, part)| part.len()).collect();
         assert_eq!(sizes, [1_000, 500]);
@@ -224,9 +243,9 @@ mod tests {
     fn snapshot_since_a_time_has_everything_that_was_told_after_it() {
         let mut past = Past::new(Duration::from_secs(60));
         assert!(past.since(None).is_none());
-        past.add(at(1), (0..1_000).map(|n| ended(n, 0)).collect());
+        past.add(look(1), (0..1_000).map(|n| ended(n, 0)).collect());
         // It committed late.
-        past.add(at(20), vec![ended(9_999, -5)]);
+        past.add(look(20), vec![ended(9_999, -5)]);
         let some = past.since(Some(at(10))).unwrap();
         assert!(!some.whole);
         assert_eq!(flat(&some.parts), [ended(9_999, -5)]);
@@ -238,12 +257,12 @@ mod tests {
     #[test]
     fn snapshot_since_a_time_that_is_not_known_here_is_whole() {
         let mut past = Past::new(Duration::from_secs(60));
-        past.add(at(1), vec![ended(1, 0)]);
-        past.add(at(2), vec![ended(2, 2)]);
+        past.add(look(1), vec![ended(1, 0)]);
+        past.add(look(2), vec![ended(2, 2)]);
         for unknown in [-100, 0, 1, 3, 1_000] {
             assert!(past.since(Some(at(unknown))).unwrap().whole, "{unknown}");
         }
-        past.add(at(100), Vec::new());
+        past.add(look(100), Vec::new());
         assert!(past.since(Some(at(30))).unwrap().whole);
         assert!(!past.since(Some(at(50))).unwrap().whole);
     }

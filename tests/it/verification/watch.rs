@@ -1,5 +1,6 @@
 //! The stream of revocations.
 
+mod late;
 mod watchers;
 
 use std::collections::HashSet;
@@ -285,30 +286,6 @@ async fn cursor_older_than_what_is_kept_gets_the_whole() {
     // Version 1, and the first microsecond of 1970.
     let (mut watch, whole) = Watch::open(&it, &service, "AQAAAAAAAAAB").await;
     assert!(whole);
-    watch.until_ended(&ana.phone.session_id).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn transaction_that_commits_late_is_told() {
-    let it = Harness::start().await;
-    let service = it.service().await;
-    let ana = it.subject("ana", &[]).await;
-    let ben = it.subject("ben", &[]).await;
-    let (mut watch, _) = Watch::open(&it, &service, "").await;
-    let slow = it.database.connect().await;
-    let begin = format!(
-        "BEGIN; UPDATE sessions SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN' \
-         WHERE id = '{}'",
-        ana.phone.session_id
-    );
-    slow.batch_execute(&begin).await.expect("begins");
-    // Looks go on meanwhile, and see what is later.
-    let refresh_token = ben.phone.refresh_token.clone();
-    let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
-    logout.expect("logs out");
-    watch.until_ended(&ben.phone.session_id).await;
-    assert!(!watch.ended.contains(&ana.phone.session_id));
-    slow.batch_execute("COMMIT").await.expect("commits");
     watch.until_ended(&ana.phone.session_id).await;
 }
 

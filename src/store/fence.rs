@@ -1,4 +1,4 @@
-//! Up to when all events are there.
+//! Up to when all is there that transactions write with the time at which they began.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use time::OffsetDateTime;
 
-use super::super::{Error, sessions::interval, statement::statement};
+use super::{Error, sessions::interval, statement::statement};
 
 /// For how long a transaction may have begun without being seen among those that run: between
 /// the reading of its clock and the entry in the table of activities.
@@ -38,10 +38,11 @@ statement! {
          LEFT JOIN pg_stat_activity AS a ON a.datname = current_database()"
 }
 
-/// A time before which no event can be added any more, as the next statement sees them. An
-/// event's time is the beginning of its transaction, so this is that of the oldest transaction
-/// which runs, or a moment ago. Of what runs and has not written, or does not show when it
-/// began, it is `overlap` ago at most, the longest that a transaction takes until its COMMIT.
+/// A time before which nothing can be added any more, as the next statement sees it: events, and
+/// ends of sessions. Their time is the beginning of their transaction, so this is that of the
+/// oldest transaction which runs, or a moment ago. Of what runs and has not written, or does not
+/// show when it began, it is `overlap` ago at most, the longest that a transaction takes until
+/// its COMMIT.
 ///
 /// # Errors
 ///

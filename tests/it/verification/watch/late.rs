@@ -1,0 +1,100 @@
+//! How far the looks of the feed go back.
+
+use rollcall::proto::v1;
+
+use super::Watch;
+use crate::harness::{Harness, Replica, patiently};
+
+/// Ends a session in a transaction that commits once a condition holds, and asserts that it is
+/// told by the next look.
+async fn assert_told_when_committed(it: &Harness, replica: &Replica, late: &str) {
+    let service = it.service().await;
+    let ana = it.subject("ana", &[]).await.phone.session_id;
+    it.create_user("ben", &[]).await;
+    let (mut watch, _) = Watch::open(replica, &service, "").await;
+    let slow = it.database.connect().await;
+    let begin = format!(
+        "BEGIN; UPDATE sessions SET revoked_at = now(), end_reason = 'REVOKED_BY_ADMIN' \
+         WHERE id = '{ana}'"
+    );
+    slow.batch_execute(&begin).await.expect("begins");
+    // Looks go on meanwhile, and see what is later.
+    until_a_logout_is_told(it, &mut watch).await;
+    it.database.until(late).await;
+    assert!(!watch.ended.contains(&ana));
+    slow.batch_execute("COMMIT").await.expect("commits");
+    // The look that tells of the first may have begun before the commit, that of the second
+    // has not.
+    until_a_logout_is_told(it, &mut watch).await;
+    until_a_logout_is_told(it, &mut watch).await;
+    assert!(watch.ended.contains(&ana));
+}
+
+async fn until_a_logout_is_told(it: &Harness, watch: &mut Watch) {
+    let ben = it.sign_in("ben").await;
+    let refresh_token = ben.refresh_token.clone();
+    let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
+    logout.expect("logs out");
+    watch.until_ended(&ben.session_id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transaction_that_commits_late_is_told_when_it_has() {
+    let it = Harness::start().await;
+    assert_told_when_committed(&it, &it, "true").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transaction_that_takes_longer_than_any_of_ours_is_told_when_it_commits() {
+    let it = Harness::start().await;
+    let replica = Replica::start(&it.database, &["--statement-timeout", "300ms"]).await;
+    // Longer than five times that, and a look before.
+    let late = "now() > (SELECT min(xact_start) FROM pg_stat_activity \
+        WHERE datname = current_database() AND backend_xid IS NOT NULL) + interval '2500 ms'";
+    assert_told_when_committed(&it, &replica, late).await;
+}
+
+/// A role sees of the transactions of others that they are, and not since when.
+#[tokio::test(flavor = "multi_thread")]
+async fn transaction_that_hides_when_it_began_is_told_when_it_commits() {
+    let it = Harness::start().await;
+    for right in [
+        "DO $$ BEGIN CREATE ROLE of_a_replica; EXCEPTION WHEN duplicate_object THEN END $$",
+        "GRANT ALL ON SCHEMA public TO of_a_replica",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO of_a_replica",
+    ] {
+        it.sql(right).await;
+    }
+    let url = format!("{}&options=-c%20role%3Dof_a_replica", it.database.url());
+    let replica = Replica::launch(&url, &["--no-migrate"]).await;
+    replica.wait_until_serving().await;
+    let late = "now() > (SELECT min(xact_start) FROM pg_stat_activity \
+        WHERE datname = current_database() AND backend_xid IS NOT NULL) + interval '1 s'";
+    assert_told_when_committed(&it, &replica, late).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revocations_that_are_settled_are_not_read_by_every_look() {
+    let it = Harness::start().await;
+    it.subject("ana", &[]).await;
+    it.sql("UPDATE sessions SET revoked_at = now(), end_reason = 'LOGGED_OUT'")
+        .await;
+    let looks = "SELECT s.calls, s.rows, pg_sleep(0.005) FROM pg_stat_statements AS s \
+        JOIN pg_database AS d ON d.oid = s.dbid \
+        WHERE d.datname = current_database() AND s.query LIKE 'WITH since%'";
+    // A look reads the time, and what is not settled. One of every 40 looks at everything.
+    let settled = async {
+        let mut before = (0, 0);
+        loop {
+            let row = &it.sql(looks).await[0];
+            let (calls, rows): (i64, i64) = (row.get(0), row.get(1));
+            if calls - before.0 >= 3 {
+                if calls - before.0 == rows - before.1 {
+                    return;
+                }
+                before = (calls, rows);
+            }
+        }
+    };
+    patiently("looks that read no revocation", settled).await;
+}
