@@ -1,6 +1,7 @@
 //! The audit trail: each act leaves its event, and nothing else does.
 
 mod acts;
+mod details;
 mod filters;
 mod other_releases;
 mod retention;
