@@ -90,3 +90,16 @@ async fn session_list_shows_own_live_devices_newest_first() {
     assert_eq!(ids, [laptop.session_id.as_str(), &phone.session_id]);
     assert_eq!(reply.current_session_id, laptop.session_id);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_opened_after_the_database_s_clock_was_set_back_is_live() {
+    let it = Harness::start().await;
+    it.create_user("ana", &[]).await;
+    // When all sessions of ana were ended, as that clock had it.
+    it.sql("UPDATE users SET sessions_valid_after = now() + interval '1 hour'")
+        .await;
+    let phone = it.sign_in("ana").await;
+    it.refresh(&phone.refresh_token, &request_id())
+        .await
+        .expect("lives");
+}

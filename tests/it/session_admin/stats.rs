@@ -111,6 +111,18 @@ async fn one_replica_counts_for_all_and_none_again_before_it_is_due() {
     it.database.wait_for(&calls("WITH seen AS"), 2).await;
 }
 
+/// So that a count which comes to no end is not begun again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn count_that_fails_is_followed_by_a_rest_as_long_as_one_that_took_as_long() {
+    let it = Harness::start().await;
+    make_due(&it).await;
+    it.sql("ALTER TABLE sessions RENAME COLUMN client_id TO broken")
+        .await;
+    let _counting = Replica::launch(it.database.url(), &[]).await;
+    let took = "SELECT count(*) FROM session_stats WHERE took IS NOT NULL AND computed_at IS NULL";
+    it.database.wait_for(took, 1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_100_largest_clients_are_told_of() {
     let it = Harness::start().await;

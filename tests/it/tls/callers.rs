@@ -183,6 +183,21 @@ async fn service_without_a_certificate_stays_signed_in_and_learns_when_its_sessi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn unknown_caller_is_not_told_that_a_user_was_deleted() {
+    let it = known().await;
+    let service = it.service().await;
+    let ana = subject(&it, "ana", &[], &service).await;
+    it.sql("DELETE FROM users WHERE login = 'ana'").await;
+    let refresh = v1::RefreshRequest {
+        refresh_token: ana.phone.refresh_token.clone(),
+        ..v1::RefreshRequest::default()
+    };
+    assert!(is_refused(&it.auth().refresh(refresh.clone()).await));
+    let known = it.auth().refresh(service.request(refresh)).await;
+    assert_eq!(reason(&known.expect_err("deleted")), "SESSION_ENDED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn certificate_counts_by_a_name_of_the_list_to_the_letter_and_kind() {
     let sans = "orders.internal,spiffe://prod/orders,ops@id.test";
     let options = ["--auth-callers", "known", "--auth-caller-sans", sans];
