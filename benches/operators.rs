@@ -87,16 +87,20 @@ async fn main() {
     postgres::remove(&dir).expect("the folder can be removed");
 }
 
-/// So many sessions of a client that expire after a time.
+/// So many sessions of a client that expire after a time, opened one after another in the
+/// 200 days before, with ids of those times.
 async fn seed(client: &Client, operator: &SignedIn, count: usize, name: &str, expire: &str) {
     let insert = format!(
         "INSERT INTO sessions (user_id, id, client_id, display_name, user_agent, created_at, \
            absolute_expires_at, generation, h_current, rotated_at, last_seen_at, \
            last_user_agent, idle_expires_at) \
-         SELECT CASE n % 10 WHEN 0 THEN '{}' ELSE gen_random_uuid() END, gen_random_uuid(), \
-           '{name}', '', '', now() - interval '200 days', now() + interval '{expire}', 0, \
+         SELECT CASE n % 10 WHEN 0 THEN '{}' ELSE gen_random_uuid() END, \
+           (lpad(to_hex((extract(epoch FROM opened) * 1000)::bigint), 12, '0') || '7' \
+             || right(replace(gen_random_uuid()::text, '-', ''), 19))::uuid, \
+           '{name}', '', '', opened, now() + interval '{expire}', 0, \
            '\\x00112233445566778899aabbccddeeff', now(), now(), '', now() + interval '{expire}' \
-         FROM generate_series(1, {count}) AS n",
+         FROM generate_series(1, {count}) AS n, \
+           LATERAL (SELECT now() - interval '200 days' * (1 - n::float / {count}) AS opened) AS at",
         operator.user_id
     );
     client.batch_execute(&insert).await.expect("inserts");

@@ -1,5 +1,7 @@
 //! What the service asks of Postgres: how many statements, which, and by which plans.
 
+mod one_of_many;
+
 use std::fmt::Write;
 
 use rollcall::proto::v1::BindingReaction;
