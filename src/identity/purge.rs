@@ -21,7 +21,7 @@ const REST: Duration = Duration::from_secs(10 * 60);
 /// How long to wait at least between two windows of a round.
 const MIN_PAUSE: Duration = Duration::from_millis(20);
 /// How many times longer than a window took to wait at least before the next.
-const PAUSE: u32 = 4;
+const PAUSE: u32 = 9;
 
 impl Identity {
     /// Deletes for ever what says which access tokens were superseded, once those have

@@ -22,7 +22,7 @@ use crate::{
 const SKEW: time::Duration = time::Duration::minutes(2);
 /// How many times longer than a batch took to wait before the next: others have the database
 /// for most of the time.
-const PAUSE: u32 = 4;
+const PAUSE: u32 = 9;
 /// How long to wait between two looks at whether earlier sign-ins are still under way.
 const REST: Duration = Duration::from_millis(250);
 
