@@ -19,6 +19,7 @@ mod replica;
 
 use std::{
     env,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -47,65 +48,103 @@ const QUIET: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() {
-    let dir = env::temp_dir().join("rollcall-bench-operators");
-    postgres::remove(&dir).expect("what an earlier run left can be removed");
-    let settings = Settings {
-        durable: true,
-        options: Vec::new(),
-    };
-    let cluster = Cluster::start(&dir, &settings).expect("a private Postgres");
-    let database = cluster.url("postgres");
-    let key = MasterKey::generate().expect("random bytes").expose();
-    let server = Replica::start(&database, &key).await;
-    replica::create_operator(&database);
-    let (client, connection) = tokio_postgres::connect(&database, NoTls)
-        .await
-        .expect("connects");
-    tokio::spawn(connection);
-    let operator = server.sign_in().await;
     let count = env::args().find_map(|it| it.parse().ok());
     let count = count.unwrap_or(SESSIONS);
+    let it = Bench::start().await;
+    it.seed(count, "compromised", "1 day").await;
+    let what = format!("{count} sessions are ended");
+    it.report(&what, sweep(&it.server, &it.operator)).await;
+    it.end();
 
-    let devices = Devices::sign_in(&server).await;
-    seed(&client, &operator, count, "compromised", "1 day").await;
-    let quiet = devices.refresh_during(sleep(QUIET)).await;
-    let sweep = devices.refresh_during(sweep(&server, &operator)).await;
-    report(&format!("{count} sessions are ended"), &quiet, &sweep);
-
-    seed(&client, &operator, 5 * count, "expired", "-100 days").await;
-    let quiet = devices.refresh_during(sleep(QUIET)).await;
-    // A round of the purge begins with the server.
-    let second = Replica::start(&database, &key).await;
-    let purge = devices.refresh_during(until_purged(&client)).await;
-    report(
-        &format!("{} expired sessions are purged", 5 * count),
-        &quiet,
-        &purge,
-    );
-
-    drop((server, second, cluster));
-    postgres::remove(&dir).expect("the folder can be removed");
+    let it = Bench::start().await;
+    it.seed(5 * count, "expired", "-100 days").await;
+    let what = format!("{} expired sessions are purged", 5 * count);
+    let purge = async {
+        // A round of it begins with the server.
+        let _second = Replica::start(&it.database, &it.key).await;
+        until_purged(&it.client).await;
+    };
+    it.report(&what, purge).await;
+    it.end();
 }
 
-/// So many sessions of a client that expire after a time, opened one after another in the
-/// 200 days before, with ids of those times.
-async fn seed(client: &Client, operator: &SignedIn, count: usize, name: &str, expire: &str) {
-    let insert = format!(
-        "INSERT INTO sessions (user_id, id, client_id, display_name, user_agent, created_at, \
-           absolute_expires_at, generation, h_current, rotated_at, last_seen_at, \
-           last_user_agent, idle_expires_at) \
-         SELECT CASE n % 10 WHEN 0 THEN '{}' ELSE gen_random_uuid() END, \
-           (lpad(to_hex((extract(epoch FROM opened) * 1000)::bigint), 12, '0') || '7' \
-             || right(replace(gen_random_uuid()::text, '-', ''), 19))::uuid, \
-           '{name}', '', '', opened, now() + interval '{expire}', 0, \
-           '\\x00112233445566778899aabbccddeeff', now(), now(), '', now() + interval '{expire}' \
-         FROM generate_series(1, {count}) AS n, \
-           LATERAL (SELECT now() - interval '200 days' * (1 - n::float / {count}) AS opened) AS at",
-        operator.user_id
-    );
-    client.batch_execute(&insert).await.expect("inserts");
-    let settle = "ANALYZE sessions; CHECKPOINT";
-    client.batch_execute(settle).await.expect("settles");
+/// A server, a database, and the devices that refresh.
+struct Bench {
+    dir: PathBuf,
+    cluster: Cluster,
+    database: String,
+    key: String,
+    server: Replica,
+    client: Client,
+    operator: SignedIn,
+    devices: Devices,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let dir = env::temp_dir().join("rollcall-bench-operators");
+        postgres::remove(&dir).expect("what an earlier run left can be removed");
+        let settings = Settings {
+            durable: true,
+            options: Vec::new(),
+        };
+        let cluster = Cluster::start(&dir, &settings).expect("a private Postgres");
+        let database = cluster.url("postgres");
+        let key = MasterKey::generate()
+            .expect("random bytes")
+            .expose()
+            .to_string();
+        let server = Replica::start(&database, &key).await;
+        replica::create_operator(&database);
+        let (client, connection) = tokio_postgres::connect(&database, NoTls)
+            .await
+            .expect("connects");
+        tokio::spawn(connection);
+        let operator = server.sign_in().await;
+        let devices = Devices::sign_in(&server).await;
+        Self {
+            dir,
+            cluster,
+            database,
+            key,
+            server,
+            client,
+            operator,
+            devices,
+        }
+    }
+
+    fn end(self) {
+        drop((self.server, self.cluster));
+        postgres::remove(&self.dir).expect("the folder can be removed");
+    }
+
+    async fn report(&self, what: &str, work: impl Future<Output = ()>) {
+        let quiet = self.devices.refresh_during(sleep(QUIET)).await;
+        let beside = self.devices.refresh_during(work).await;
+        report(what, &quiet, &beside);
+    }
+
+    /// So many sessions of a client that expire after a time, opened one after another in the
+    /// 200 days before, with ids of those times.
+    async fn seed(&self, count: usize, name: &str, expire: &str) {
+        let insert = format!(
+            "INSERT INTO sessions (user_id, id, client_id, display_name, user_agent, created_at, \
+               absolute_expires_at, generation, h_current, rotated_at, last_seen_at, \
+               last_user_agent, idle_expires_at) \
+             SELECT CASE n % 10 WHEN 0 THEN '{}' ELSE gen_random_uuid() END, \
+               (lpad(to_hex((extract(epoch FROM opened) * 1000)::bigint), 12, '0') || '7' \
+                 || right(replace(gen_random_uuid()::text, '-', ''), 19))::uuid, \
+               '{name}', '', '', opened, now() + interval '{expire}', 0, \
+               '\\x00112233445566778899aabbccddeeff', now(), now(), '', now() + interval '{expire}' \
+             FROM generate_series(1, {count}) AS n, \
+               LATERAL (SELECT now() - interval '200 days' * (1 - n::float / {count}) AS opened) AS at",
+            self.operator.user_id
+        );
+        self.client.batch_execute(&insert).await.expect("inserts");
+        let settle = "ANALYZE sessions; CHECKPOINT";
+        self.client.batch_execute(settle).await.expect("settles");
+    }
 }
 
 async fn sweep(server: &Replica, operator: &SignedIn) {
