@@ -103,9 +103,7 @@ impl Database {
                 if row.get::<_, i64>(0) == wanted {
                     return;
                 }
-                // What is waited for needs the processor more than the question does.
-                let pause = "SELECT pg_sleep(0.005)";
-                client.batch_execute(pause).await.expect("waits");
+                pause(&client).await;
             }
         };
         patiently(query, asking).await;
@@ -131,6 +129,12 @@ pub async fn sql(url: &str, statement: &str) -> Vec<Row> {
         .query(statement, &[])
         .await
         .unwrap_or_else(|error| panic!("{statement}: {error:?}"))
+}
+
+/// What is waited for needs the processor more than the question does.
+pub async fn pause(client: &Client) {
+    let pause = "SELECT pg_sleep(0.002)";
+    client.batch_execute(pause).await.expect("waits");
 }
 
 async fn connect(url: &str) -> Client {

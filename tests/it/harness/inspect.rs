@@ -8,7 +8,7 @@ use rollcall::proto::v1;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use super::{Database, Replica, SignedIn};
+use super::{Database, Replica, SignedIn, database};
 
 /// How the statements begin that rotate, and that end sessions.
 pub const ROTATE: &str = "UPDATE sessions AS s SET generation";
@@ -140,7 +140,9 @@ impl Database {
                 .await
                 .unwrap_or_else(|error| panic!("{query}: {error:?}"))
                 .get::<_, bool>(0)
-            {}
+            {
+                database::pause(&client).await;
+            }
         };
         let waited = tokio::time::timeout(PATIENCE, come_true).await;
         assert!(waited.is_ok(), "never came true: {condition}");
