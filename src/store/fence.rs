@@ -26,12 +26,13 @@ statement! {
     /// say, for no longer than the overlap, as nothing of ours goes on for longer without
     /// having written. What does not show when it began, another role's say, may have begun
     /// as long ago; and where an engine shows no activity, not even this one, so may anything.
+    /// Autovacuum is nobody's, and writes none of our rows.
     Fence(&Binds) -> Timestamptz = |it|
         "SELECT least(now() - ", [Interval: it.slack], "::interval, \
            CASE WHEN bool_or(a.pid = pg_backend_pid()) \
              THEN min(CASE WHEN a.backend_xid IS NULL THEN greatest(a.xact_start, o.oldest) \
                  ELSE coalesce(a.xact_start, o.oldest) END) \
-               FILTER (WHERE a.pid <> pg_backend_pid() \
+               FILTER (WHERE a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL \
                  AND (a.xact_start IS NOT NULL OR coalesce(a.state, 'disabled') = 'disabled')) \
              ELSE min(o.oldest) END) \
          FROM (SELECT now() - ", [Interval: it.overlap], "::interval AS oldest) AS o \
@@ -42,7 +43,8 @@ statement! {
 /// ends of sessions. Their time is the beginning of their transaction, so this is that of the
 /// oldest transaction which runs, or a moment ago. Of what runs and has not written, or does not
 /// show when it began, it is `overlap` ago at most, the longest that a transaction takes until
-/// its COMMIT.
+/// its COMMIT. What runs through another node of an engine that shows only its own, or was
+/// prepared for a second phase, is not reckoned with.
 ///
 /// # Errors
 ///

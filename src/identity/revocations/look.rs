@@ -144,8 +144,8 @@ impl Identity {
         last: Option<Look>,
         whole: bool,
     ) -> Result<(Seen, OffsetDateTime), Error> {
-        let overlap = self.overlap();
-        let everything = Since::Ago(self.revocation_retention() + overlap);
+        let (overlap, retention) = (self.overlap(), self.revocation_retention());
+        let everything = Since::Ago(retention);
         // It comes first: what ends between the two is seen, and what begins is later.
         let mut fence = store::fence(conn, overlap).await?;
         let since = match last {
@@ -153,7 +153,7 @@ impl Identity {
             Some(last) if !whole && fence <= last.complete => {
                 Since::Time(last.complete.max(last.now - overlap))
             }
-            Some(last) if !whole => Since::Time(last.complete),
+            Some(last) if !whole => Since::Time(last.complete.max(last.now - retention)),
             _ => everything,
         };
         let mut seen = revocations::see(conn, since).await?;

@@ -83,16 +83,23 @@ impl Past {
         self.looks.map(|(_, last)| last)
     }
 
-    /// Takes what a look found, forgets what no longer matters, and answers what is new,
-    /// in parts.
+    /// Takes what a look found, forgets what no longer matters, and answers what is new and
+    /// does, in parts.
     pub(super) fn add(&mut self, look: Look, found: Vec<Revocation>) -> Vec<Part> {
         let now = look.now;
-        self.looks = Some((self.looks.map_or(now, |(first, _)| first), look));
-        self.forget(now);
+        let first = match self.looks {
+            // Of a clock that was set back the later times come a second time.
+            Some((_, last)) if now < last.now => last.now,
+            Some((first, _)) => first,
+            None => now,
+        };
+        self.looks = Some((first, look));
+        let end = now - self.retention;
+        self.forget(end);
         let mut new: Vec<Revocation> = found;
         new.retain(|revocation| {
             let target = Target::from(&revocation.revoked);
-            self.known.get(&target) != Some(&revocation.at)
+            revocation.at > end && self.known.get(&target) != Some(&revocation.at)
         });
         new.sort_by_key(|revocation| revocation.at);
         for revocation in &new {
@@ -117,9 +124,8 @@ impl Past {
         }
     }
 
-    /// Forgets parts all of which is older than the retention.
-    fn forget(&mut self, now: OffsetDateTime) {
-        let end = now - self.retention;
+    /// Forgets parts all of which is older than the retention, which goes back to `end`.
+    fn forget(&mut self, end: OffsetDateTime) {
         while let Some((_, part)) = self.parts.front() {
             if part.iter().any(|revocation| revocation.at > end) {
                 return;
@@ -230,6 +236,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_forgotten_is_not_told_again() {
+        let mut past = Past::new(Duration::from_secs(60));
+        past.add(look(1), vec![ended(1, 0), ended(2, 1)]);
+        past.add(look(61), Vec::new());
+        assert!(past.known.is_empty());
+        let found = vec![ended(1, 0), ended(2, 1), ended(3, 2)];
+        assert_eq!(flat(&past.add(look(61), found)), [ended(3, 2)]);
+    }
+
+    #[test]
     fn parts_hold_at_most_what_a_message_does_and_are_filled() {
         let mut past = Past::new(Duration::from_secs(60));
         for n in 0..1_500 {
@@ -265,5 +281,19 @@ mod tests {
         past.add(look(100), Vec::new());
         assert!(past.since(Some(at(30))).unwrap().whole);
         assert!(!past.since(Some(at(50))).unwrap().whole);
+    }
+
+    #[test]
+    fn snapshot_since_a_time_before_the_clock_was_set_back_is_whole() {
+        let mut past = Past::new(Duration::from_secs(60));
+        past.add(look(1), Vec::new());
+        past.add(look(50), vec![ended(1, 50)]);
+        past.add(look(30), vec![ended(2, 30)]);
+        past.add(look(51), Vec::new());
+        for unclear in [29, 31, 49] {
+            assert!(past.since(Some(at(unclear))).unwrap().whole, "{unclear}");
+        }
+        past.add(look(60), Vec::new());
+        assert!(!past.since(Some(at(55))).unwrap().whole);
     }
 }

@@ -75,7 +75,8 @@ async fn transaction_that_hides_when_it_began_is_told_when_it_commits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revocations_that_are_settled_are_not_read_by_every_look() {
-    let it = Harness::start().await;
+    // Longer than this test waits.
+    let it = Harness::with(&["--statement-timeout", "10m"]).await;
     it.subject("ana", &[]).await;
     it.sql("UPDATE sessions SET revoked_at = now(), end_reason = 'LOGGED_OUT'")
         .await;
