@@ -61,6 +61,8 @@ stored_texts! {
         SessionsRevoked = "SESSIONS_REVOKED",
         /// An operator had signing keys sealed under another master key.
         SigningKeysResealed = "SIGNING_KEYS_RESEALED",
+        /// A password reset token was presented that cannot be used.
+        PasswordResetRefused = "PASSWORD_RESET_REFUSED",
     }
 }
 

@@ -84,6 +84,40 @@ pub async fn find_user(
     row.map(User::try_from).transpose()
 }
 
+struct RefuseBinds<'a> {
+    user_id: Uuid,
+    by: audit::By<'a>,
+}
+
+statement! {
+    /// Once a minute, as anybody who has such a token can bring it about.
+    Refuse(&RefuseBinds<'a>) -> () = |it|
+        {audit::INSERT}, "SELECT id, NULL::uuid, 'PASSWORD_RESET_REFUSED', '{}'::jsonb, ", (it.by),
+        " FROM users WHERE id = ", [SqlUuid: it.user_id], " AND NOT EXISTS (\
+           SELECT FROM audit_events AS earlier WHERE earlier.user_id = ", [SqlUuid: it.user_id],
+        "    AND earlier.id > ", {audit::TWO_MINUTES_AGO},
+        "    AND earlier.created_at > now() - '1 minute'::interval \
+             AND earlier.kind = 'PASSWORD_RESET_REFUSED')"
+}
+
+/// Tells that a token which cannot be used was presented.
+///
+/// # Errors
+///
+/// When the database cannot be asked.
+pub async fn refuse(
+    conn: &mut AsyncPgConnection,
+    act: &Act,
+    token: PasswordResetToken,
+) -> Result<(), Error> {
+    let binds = RefuseBinds {
+        user_id: token.user_id.0,
+        by: audit::By::from(act),
+    };
+    Refuse(&binds).execute(conn).await?;
+    Ok(())
+}
+
 statement! {
     Consume(&PasswordResetToken) -> SqlUuid = |token|
         "DELETE FROM password_reset_tokens AS t USING users WHERE t.user_id = ",

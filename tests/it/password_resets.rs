@@ -73,8 +73,36 @@ async fn token_sets_the_password_once_and_ends_all_sessions() {
     let by = &admin.user_id;
     assert_eq!(
         told,
-        format!("PASSWORD_RESET_TOKEN_ISSUED {by};PASSWORD_RESET self")
+        format!("PASSWORD_RESET_TOKEN_ISSUED {by};PASSWORD_RESET self;PASSWORD_RESET_REFUSED self")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_that_is_void_is_told_once_a_minute_and_one_of_elsewhere_never() {
+    let (it, admin, ana) = world().await;
+    let id = &ana.laptop.user_id;
+    let token = issue(&it, &admin, id).await;
+    it.sql("UPDATE password_reset_tokens SET expires_at = now()")
+        .await;
+    let deleted = it.create_user("ben", &[]).await.to_string();
+    let gone = issue(&it, &admin, &deleted).await;
+    it.sql("DELETE FROM users WHERE login = 'ben'").await;
+    let told = format!(
+        "SELECT count(*) FROM audit_events WHERE kind = 'PASSWORD_RESET_REFUSED' \
+         AND user_id = '{id}' AND actor_id IS NULL AND request_id <> ''"
+    );
+    for count in [1, 2] {
+        for _ in 0..2 {
+            assert_void(&it, &token).await;
+        }
+        assert_void(&it, &gone).await;
+        assert_void(&it, &token.replace("rcp_A", "rcp_B")).await;
+        assert_eq!(it.scalar::<i64>(&told).await, count);
+        it.sql("UPDATE audit_events SET created_at = created_at - interval '61 s'")
+            .await;
+    }
+    let all = "SELECT count(*) FROM audit_events WHERE kind = 'PASSWORD_RESET_REFUSED'";
+    assert_eq!(it.scalar::<i64>(all).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,12 @@ mod one_of_many;
 
 use std::fmt::Write;
 
-use rollcall::proto::v1::BindingReaction;
+use rollcall::proto::v1::{self, BindingReaction};
 use tokio_postgres::Client;
 
-use crate::harness::{Harness, Replica, SignedIn, bound, good_request, request_id, rpcs};
+use crate::harness::{
+    Harness, NEXT_PASSWORD, Replica, SignedIn, bound, good_request, request_id, rpcs,
+};
 
 /// The feed's looks at revocations.
 const LOOKS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
@@ -64,6 +66,14 @@ async fn call_rarely(it: &Harness) {
     let free = denying.sign_in("bound").await;
     let refreshed = denying.refresh(&free.refresh_token, &request_id()).await;
     refreshed.expect("lives");
+    let replaced = denying.reset_token(&free.user_id).await;
+    denying.reset_token(&free.user_id).await;
+    let reset = v1::ResetPasswordRequest {
+        reset_token: replaced,
+        new_password: NEXT_PASSWORD.to_owned(),
+    };
+    let refused = denying.auth().reset_password(reset).await;
+    refused.expect_err("replaced");
     let purges = "SELECT count(*) FROM pg_stat_statements AS s \
          JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
          WHERE s.query LIKE 'WITH old AS%superseded_tokens%'";

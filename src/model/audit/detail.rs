@@ -72,6 +72,7 @@ impl Detail {
             EventKind::PasswordChanged
             | EventKind::PasswordSet
             | EventKind::PasswordReset
+            | EventKind::PasswordResetRefused
             | EventKind::UserUnlocked
             | EventKind::SigningKeysResealed => None,
         }
