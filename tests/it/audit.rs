@@ -26,6 +26,12 @@ async fn list(
     Ok(it.audit().list_events(request).await?.into_inner().events)
 }
 
+/// The id of an event of this moment, as SQL: what is older is purged.
+fn new_id(number: usize) -> String {
+    let millis = "to_hex((extract(epoch FROM now()) * 1000)::bigint)";
+    format!("(lpad({millis}, 12, '0') || '70008' || '{number:015}')::uuid")
+}
+
 /// Ends a session as an operator.
 async fn revoke(it: &Replica, admin: &SignedIn, session: &SignedIn) {
     let request = admin.request(v1::RevokeSessionRequest {

@@ -2,7 +2,7 @@
 
 use rollcall::proto::v1;
 
-use super::list;
+use super::{list, new_id};
 use crate::harness::Harness;
 
 /// A kind, and all that a row of it can have.
@@ -73,7 +73,8 @@ async fn details_are_told_as_they_are_kept() {
     for (number, (kind, detail)) in KEPT.iter().enumerate() {
         it.sql(&format!(
             "INSERT INTO audit_events (user_id, id, created_at, kind, detail) VALUES ('{user_id}', \
-             '01234567-89ab-7def-8123-{number:012}', now(), '{kind}', $it${detail}$it$)"
+             {}, now(), '{kind}', $it${detail}$it$)",
+            new_id(number)
         ))
         .await;
     }

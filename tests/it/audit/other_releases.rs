@@ -2,7 +2,7 @@
 
 use rollcall::proto::v1::{self, event::Detail};
 
-use super::list;
+use super::{list, new_id};
 use crate::harness::Harness;
 
 const USER: &str = "01234567-89ab-7def-8123-456789abcdef";
@@ -28,7 +28,8 @@ async fn events_of_other_releases_are_shown_as_far_as_they_are_known() {
     {
         it.sql(&format!(
             "INSERT INTO audit_events (user_id, id, created_at, kind, detail) VALUES \
-             ('{USER}', '01234567-89ab-7def-8123-00000000000{number}', now(), '{kind}', '{detail}')"
+             ('{USER}', {}, now(), '{kind}', '{detail}')",
+            new_id(number)
         ))
         .await;
     }

@@ -8,9 +8,13 @@ use super::sweep::{
 };
 use crate::harness::{Harness, patiently, reason};
 
-/// Whether a transaction that writes has run for longer than a walk past 1,200 sessions, and the
-/// pause after it, take.
-const WALK_IS_OVER: &str = "now() > (SELECT min(xact_start) FROM pg_stat_activity \
+/// Whether a walk past 1,200 sessions is over.
+const WALK_IS_OVER: &str = "(SELECT coalesce(sum(calls), 0) FROM pg_stat_statements AS s \
+     JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
+     WHERE s.query LIKE 'WITH examined%') >= 2";
+/// Whether a transaction that writes runs for longer than a sweep waits before it asks whether
+/// one does.
+const IS_LATE: &str = "now() > (SELECT min(xact_start) FROM pg_stat_activity \
      WHERE datname = current_database() AND backend_xid IS NOT NULL) + interval '2 s'";
 
 /// With what an id begins that is made by a clock which is some seconds behind, as SQL.
@@ -48,6 +52,7 @@ async fn session_whose_sign_in_was_under_way_ends_too() {
         .await
         .expect("begins");
     it.database.until(WALK_IS_OVER).await;
+    it.database.until(IS_LATE).await;
     late.batch_execute("COMMIT").await.expect("commits");
     let messages = read(stream).await.expect("comes to its end");
     let last = messages.last().expect("a message");
