@@ -55,26 +55,25 @@ impl Identity {
             .ok_or(Error::PasswordResetTokenInvalid)?;
         let find = async |conn: &mut _| password_resets::find_user(conn, token).await;
         let Some(user) = self.0.pool.run(find).await? else {
-            return self.refuse_password_reset(act, token).await;
+            return Err(self.refuse_password_reset(act, token).await);
         };
         let hash = self.hash_strong(password, &user).await?;
         let reset = async |conn: &mut _| sign_out::reset_password(conn, act, token, &hash).await;
         let Some(ended) = self.0.pool.run(reset).await? else {
             // It was used, replaced or voided meanwhile.
-            return self.refuse_password_reset(act, token).await;
+            return Err(self.refuse_password_reset(act, token).await);
         };
         self.ended(EndReason::PasswordChanged, ended);
         tracing::info!(user_id = %user.id, ended, "password reset");
         Ok(ended)
     }
 
-    async fn refuse_password_reset(
-        &self,
-        act: &Act,
-        token: PasswordResetToken,
-    ) -> Result<usize, Error> {
+    /// Tells of a token that cannot be used, and answers what its bearer is told.
+    async fn refuse_password_reset(&self, act: &Act, token: PasswordResetToken) -> Error {
         let refuse = async |conn: &mut _| password_resets::refuse(conn, act, token).await;
-        self.0.pool.run(refuse).await?;
-        Err(Error::PasswordResetTokenInvalid)
+        match self.0.pool.run(refuse).await {
+            Ok(()) => Error::PasswordResetTokenInvalid,
+            Err(error) => error.into(),
+        }
     }
 }

@@ -34,7 +34,9 @@ use uuid::Uuid;
 pub use list::{Filter, list, list_between};
 pub use purge::{PURGE_BATCH, purge};
 
-pub(super) use piece::{By, INSERT, LIVES, NOBODY, SessionsEnded, TWO_MINUTES_AGO, USER_SNAPSHOT};
+pub(super) use piece::{
+    By, IN_THE_LAST_MINUTE, INSERT, LIVES, NOBODY, SessionsEnded, USER_SNAPSHOT,
+};
 
 use super::{Error, statement::statement};
 use crate::model::audit::{Act, Detail, NewEvent};

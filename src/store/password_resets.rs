@@ -95,9 +95,7 @@ statement! {
         {audit::INSERT}, "SELECT id, NULL::uuid, 'PASSWORD_RESET_REFUSED', '{}'::jsonb, ", (it.by),
         " FROM users WHERE id = ", [SqlUuid: it.user_id], " AND NOT EXISTS (\
            SELECT FROM audit_events AS earlier WHERE earlier.user_id = ", [SqlUuid: it.user_id],
-        "    AND earlier.id > ", {audit::TWO_MINUTES_AGO},
-        "    AND earlier.created_at > now() - '1 minute'::interval \
-             AND earlier.kind = 'PASSWORD_RESET_REFUSED')"
+        "    AND ", {audit::IN_THE_LAST_MINUTE}, " AND earlier.kind = 'PASSWORD_RESET_REFUSED')"
 }
 
 /// Tells that a token which cannot be used was presented.

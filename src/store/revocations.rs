@@ -26,7 +26,7 @@ use crate::model::{
 pub enum Since {
     /// For this long.
     Ago(Duration),
-    /// Since this time of the database's clock, which is of it.
+    /// Since this time of the database's clock, itself included.
     Time(OffsetDateTime),
 }
 

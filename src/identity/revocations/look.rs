@@ -149,11 +149,12 @@ impl Identity {
         // It comes first: what ends between the two is seen, and what begins is later.
         let mut fence = store::fence(conn, overlap).await?;
         let since = match last {
-            // Whatever holds the fence back shows when it has let go.
-            Some(last) if !whole && fence <= last.complete => {
-                Since::Time(last.complete.max(last.now - overlap))
+            Some(last) if !whole => {
+                // Whatever held the fence back shows once it has let go.
+                let has_let_go = fence > last.complete;
+                let back = if has_let_go { retention } else { overlap };
+                Since::Time(last.complete.max(last.now - back))
             }
-            Some(last) if !whole => Since::Time(last.complete.max(last.now - retention)),
             _ => everything,
         };
         let mut seen = revocations::see(conn, since).await?;

@@ -27,7 +27,7 @@ pub(super) struct Past {
     /// Each with the time of the look that told the last of it, which may be long after it
     /// happened.
     parts: VecDeque<(OffsetDateTime, Part)>,
-    /// When each was last told to have happened: a look finds most of them again.
+    /// When each was last told to have happened: a look may find it again.
     known: HashMap<Target, OffsetDateTime>,
 }
 

@@ -52,13 +52,14 @@ const NEW_ID: &str = concat!(
 pub(in crate::store) const LIVES: &str =
     "(now() < s.idle_expires_at AND now() < s.absolute_expires_at)";
 
-/// The least id of an event of two minutes ago, to bound a search for one of the last minute:
+/// Whether the event `earlier` is of the last minute. Its id bounds the search, by two minutes:
 /// replicas of the release before make ids by their own clocks.
-pub(in crate::store) const TWO_MINUTES_AGO: &str = concat!(
+pub(in crate::store) const IN_THE_LAST_MINUTE: &str = concat!(
+    "earlier.id > ",
     millis!(before),
     "now() - '2 minutes'::interval",
     millis!(after),
-    " || '00000000000000000000')::uuid"
+    " || '00000000000000000000')::uuid AND earlier.created_at > now() - '1 minute'::interval"
 );
 
 /// [`crate::model::audit::UserSnapshot`] of the columns of a user.

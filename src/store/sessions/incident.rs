@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     super::{
         Error,
-        audit::{By, INSERT, LIVES, SessionsEnded, TWO_MINUTES_AGO},
+        audit::{By, IN_THE_LAST_MINUTE, INSERT, LIVES, SessionsEnded},
         statement::statement,
     },
     bytes,
@@ -113,9 +113,9 @@ statement! {
         {INSERT}, "SELECT ", [SqlUuid: it.user_id], ", ", [SqlUuid: it.session_id], ", ",
         [Text: it.kind], ", ", [Jsonb: it.detail], ", ", (it.by),
         " WHERE NOT EXISTS (SELECT FROM audit_events AS earlier \
-         WHERE earlier.user_id = ", [SqlUuid: it.user_id], " AND earlier.id > ", {TWO_MINUTES_AGO},
+         WHERE earlier.user_id = ", [SqlUuid: it.user_id], " AND ", {IN_THE_LAST_MINUTE},
         " AND earlier.session_id = ", [SqlUuid: it.session_id], " AND earlier.kind = ",
-        [Text: it.kind], " AND earlier.created_at > now() - '1 minute'::interval)"
+        [Text: it.kind], ")"
 }
 
 /// Writes the audit event of an incident that ends nothing, unless there is one of the last

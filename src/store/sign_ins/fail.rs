@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     super::{
         Error,
-        audit::{By, INSERT, TWO_MINUTES_AGO},
+        audit::{By, IN_THE_LAST_MINUTE, INSERT},
         statement::statement,
     },
     Attempt, Found, number,
@@ -70,9 +70,7 @@ statement! {
            SELECT 'SIGN_IN_FAILED' AS kind, detail FROM failure \
            WHERE NOT known AND (reason NOT IN ('LOCKED', 'DISABLED') OR NOT EXISTS (\
              SELECT FROM audit_events AS earlier WHERE earlier.user_id = ", [SqlUuid: it.user_id],
-        "      AND earlier.id > ", {TWO_MINUTES_AGO},
-        "      AND earlier.created_at > now() - '1 minute'::interval \
-               AND earlier.kind = 'SIGN_IN_FAILED' \
+        "      AND ", {IN_THE_LAST_MINUTE}, " AND earlier.kind = 'SIGN_IN_FAILED' \
                AND earlier.detail ->> 'reason' = failure.reason)) \
            UNION ALL SELECT 'USER_LOCKED', detail FROM failure WHERE lowered OR ", [Bool: it.last],
         "    AND attempts >= ", [Int4: it.max_attempts],
