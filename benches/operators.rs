@@ -28,7 +28,7 @@ use std::{
 };
 
 use rollcall::{
-    dev::postgres::{self, Cluster, Settings},
+    dev::postgres::{self, Cluster},
     identity::MasterKey,
     proto::v1::{
         RefreshRequest, RevokeSessionsRequest, SessionFilter, auth_client::AuthClient,
@@ -82,13 +82,7 @@ struct Bench {
 
 impl Bench {
     async fn start() -> Self {
-        let dir = env::temp_dir().join("rollcall-bench-operators");
-        postgres::remove(&dir).expect("what an earlier run left can be removed");
-        let settings = Settings {
-            durable: true,
-            options: Vec::new(),
-        };
-        let cluster = Cluster::start(&dir, &settings).expect("a private Postgres");
+        let (cluster, dir) = replica::postgres("rollcall-bench-operators");
         let database = cluster.url("postgres");
         let key = MasterKey::generate()
             .expect("random bytes")

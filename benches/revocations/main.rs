@@ -21,22 +21,13 @@ mod watchers;
 
 use std::{env, time::Duration};
 
-use rollcall::{
-    dev::postgres::{self, Cluster, Settings},
-    identity::MasterKey,
-};
+use rollcall::{dev::postgres, identity::MasterKey};
 
 use replica::Replica;
 
 #[tokio::main]
 async fn main() {
-    let dir = env::temp_dir().join("rollcall-bench-revocations");
-    postgres::remove(&dir).expect("what an earlier run left can be removed");
-    let settings = Settings {
-        durable: true,
-        options: Vec::new(),
-    };
-    let cluster = Cluster::start(&dir, &settings).expect("a private Postgres");
+    let (cluster, dir) = replica::postgres("rollcall-bench-revocations");
     let database = cluster.url("postgres");
     let key = MasterKey::generate().expect("random bytes").expose();
     let first = Replica::start(&database, &key).await;

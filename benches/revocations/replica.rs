@@ -1,16 +1,20 @@
 //! `rollcall serve` as a process of its own, and an operator to call it as.
 
 use std::{
-    fs,
+    env, fs,
     io::Write,
     net::TcpListener,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use rollcall::proto::v1::{
-    AuthenticateRequest, Device, GetJwksRequest, TokenPair, auth_client::AuthClient,
-    verification_client::VerificationClient,
+use rollcall::{
+    dev::postgres::{self, Cluster, Settings},
+    proto::v1::{
+        AuthenticateRequest, Device, GetJwksRequest, TokenPair, auth_client::AuthClient,
+        verification_client::VerificationClient,
+    },
 };
 use tokio::time::sleep;
 use tonic::{
@@ -22,6 +26,19 @@ pub const LOGIN: &str = "bench";
 pub const PASSWORD: &str = "violet-anchor-mosaic-73";
 pub const ISSUER: &str = "https://id.test";
 pub const AUDIENCE: &str = "bench";
+
+/// A private Postgres of a benchmark's own, which writes as one does that is to survive a
+/// crash, and its folder.
+pub fn postgres(name: &str) -> (Cluster, PathBuf) {
+    let dir = env::temp_dir().join(name);
+    postgres::remove(&dir).expect("what an earlier run left can be removed");
+    let settings = Settings {
+        durable: true,
+        options: Vec::new(),
+    };
+    let cluster = Cluster::start(&dir, &settings).expect("a private Postgres");
+    (cluster, dir)
+}
 
 /// A server, killed when this is dropped.
 pub struct Replica {

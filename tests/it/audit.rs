@@ -10,7 +10,7 @@ mod watch;
 use rollcall::proto::v1;
 use tonic::Status;
 
-use crate::harness::{Replica, SignedIn};
+use crate::harness::{Harness, Replica, SignedIn};
 
 /// Events of a filter, newest first.
 async fn list(
@@ -26,10 +26,15 @@ async fn list(
     Ok(it.audit().list_events(request).await?.into_inner().events)
 }
 
-/// The id of an event of this moment, as SQL: what is older is purged.
-fn new_id(number: usize) -> String {
+/// Writes an event of this moment about a user, as another release may: what is older is purged.
+async fn write(it: &Harness, user_id: &str, number: usize, kind: &str, detail: &str) {
     let millis = "to_hex((extract(epoch FROM now()) * 1000)::bigint)";
-    format!("(lpad({millis}, 12, '0') || '70008' || '{number:015}')::uuid")
+    it.sql(&format!(
+        "INSERT INTO audit_events (user_id, id, created_at, kind, detail) VALUES ('{user_id}', \
+         (lpad({millis}, 12, '0') || '70008' || '{number:015}')::uuid, now(), '{kind}', \
+         $it${detail}$it$)"
+    ))
+    .await;
 }
 
 /// Ends a session as an operator.

@@ -2,7 +2,7 @@
 
 use rollcall::proto::v1;
 
-use super::{list, new_id};
+use super::{list, write};
 use crate::harness::Harness;
 
 /// A kind, and all that a row of it can have.
@@ -71,12 +71,7 @@ async fn details_are_told_as_they_are_kept() {
     let admin = it.admin().await;
     let user_id = "01234567-89ab-7def-8123-456789abcdef";
     for (number, (kind, detail)) in KEPT.iter().enumerate() {
-        it.sql(&format!(
-            "INSERT INTO audit_events (user_id, id, created_at, kind, detail) VALUES ('{user_id}', \
-             {}, now(), '{kind}', $it${detail}$it$)",
-            new_id(number)
-        ))
-        .await;
+        write(&it, user_id, number, kind, detail).await;
     }
     let of_user = v1::EventFilter {
         user_id: user_id.to_owned(),

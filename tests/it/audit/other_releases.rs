@@ -2,7 +2,7 @@
 
 use rollcall::proto::v1::{self, event::Detail};
 
-use super::{list, new_id};
+use super::{list, write};
 use crate::harness::Harness;
 
 const USER: &str = "01234567-89ab-7def-8123-456789abcdef";
@@ -26,12 +26,7 @@ async fn events_of_other_releases_are_shown_as_far_as_they_are_known() {
     .into_iter()
     .enumerate()
     {
-        it.sql(&format!(
-            "INSERT INTO audit_events (user_id, id, created_at, kind, detail) VALUES \
-             ('{USER}', {}, now(), '{kind}', '{detail}')",
-            new_id(number)
-        ))
-        .await;
+        write(&it, USER, number, kind, detail).await;
     }
     let of_user = v1::EventFilter {
         user_id: USER.to_owned(),

@@ -66,6 +66,11 @@ impl Database {
         &self.url
     }
 
+    /// The address for connections with a setting of their own.
+    pub fn url_with(&self, setting: &str, value: &str) -> String {
+        format!("{}&options=-c%20{setting}%3D{value}", self.url)
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }

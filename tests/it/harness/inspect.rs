@@ -148,6 +148,14 @@ impl Database {
         assert!(waited.is_ok(), "never came true: {condition}");
     }
 
+    /// Waits until the oldest transaction that has written runs for so long.
+    pub async fn until_a_writer_is(&self, old: &str) {
+        let began = "(SELECT min(xact_start) FROM pg_stat_activity \
+             WHERE datname = current_database() AND backend_xid IS NOT NULL)";
+        self.until(&format!("now() > {began} + interval '{old}'"))
+            .await;
+    }
+
     /// Waits until so many statements of the server, which begin as given, wait for a
     /// lock.
     pub async fn until_blocked(&self, statement: &str, count: u32) {

@@ -12,10 +12,6 @@ use crate::harness::{Harness, patiently, reason};
 const WALK_IS_OVER: &str = "(SELECT coalesce(sum(calls), 0) FROM pg_stat_statements AS s \
      JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
      WHERE s.query LIKE 'WITH examined%') >= 2";
-/// Whether a transaction that writes runs for longer than a sweep waits before it asks whether
-/// one does.
-const IS_LATE: &str = "now() > (SELECT min(xact_start) FROM pg_stat_activity \
-     WHERE datname = current_database() AND backend_xid IS NOT NULL) + interval '2 s'";
 
 /// With what an id begins that is made by a clock which is some seconds behind, as SQL.
 fn id_begins(seconds: u32) -> String {
@@ -52,7 +48,8 @@ async fn session_whose_sign_in_was_under_way_ends_too() {
         .await
         .expect("begins");
     it.database.until(WALK_IS_OVER).await;
-    it.database.until(IS_LATE).await;
+    // Longer than a sweep waits before it asks whether somebody still writes.
+    it.database.until_a_writer_is("2 s").await;
     late.batch_execute("COMMIT").await.expect("commits");
     let messages = read(stream).await.expect("comes to its end");
     let last = messages.last().expect("a message");

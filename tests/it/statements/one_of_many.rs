@@ -22,10 +22,9 @@ async fn statements_about_one_session_do_not_read_the_thousands_of_its_user() {
     .await;
     it.sql("ANALYZE sessions").await;
     // As statements are planned that are sent often: for any user.
-    let url = format!(
-        "{}&options=-c%20plan_cache_mode%3Dforce_generic_plan",
-        it.database.url()
-    );
+    let url = it
+        .database
+        .url_with("plan_cache_mode", "force_generic_plan");
     let replica = Replica::launch(&url, &[]).await;
     replica.wait_until_serving().await;
     it.sql(
