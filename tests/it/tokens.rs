@@ -129,13 +129,14 @@ async fn server_with_another_master_key_refuses_to_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_of_the_database_under_another_master_key_signs_nobody_in() {
-    let it = Harness::start().await;
-    it.create_user("ana", &[]).await;
-    let phone = it.sign_in("ana").await;
-    // What is left of a copy that a foreign server accepts. This one keeps its keys.
-    let own_key = it.sql("DELETE FROM signing_keys RETURNING kid").await;
-    assert_eq!(own_key.len(), 2);
-    let foreign = bind_with_another_master_key(&it.database).await;
+    let Harness { database, server } = Harness::start().await;
+    server.create_user("ana", &[]).await;
+    let phone = server.sign_in("ana").await;
+    // Whoever runs on the copy is foreign: the server would make its own keys again.
+    server.stop().await.expect("stops");
+    let own_keys = database.sql("DELETE FROM signing_keys RETURNING kid").await;
+    assert_eq!(own_keys.len(), 2);
+    let foreign = bind_with_another_master_key(&database).await;
     let theirs = foreign.identity().clone();
     theirs.load_signing_keys().await.expect("makes a key");
 
