@@ -153,9 +153,14 @@ where
     if let Some(ends_at) = ends_at {
         request.extensions_mut().insert(Deadline(ends_at));
     }
-    let left = timeout.saturating_sub(arrived.elapsed());
     let call = AssertUnwindSafe(inner.call(request)).catch_unwind();
-    let response = match tokio::time::timeout(left, call).await {
+    // Counted from the arrival, however late the call is first polled: tonic counts the
+    // caller's timeout from there as well, and its own answer to it has no details.
+    let ended = match arrived.checked_add(timeout) {
+        Some(end) => tokio::time::timeout_at(end, call).await,
+        None => Ok(call.await),
+    };
+    let response = match ended {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
         Ok(Err(_panic)) => {
