@@ -37,7 +37,7 @@ const COUNT: PoolOptions = PoolOptions {
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Makes the database ready, then watches over it and what is in it for ever. A database
-/// that cannot be reached is waited for; one that cannot be used is an error.
+/// that cannot be reached or is too slow is waited for; one that cannot be used is an error.
 pub(super) async fn run(
     config: &Serve,
     identity: &Identity,
@@ -45,12 +45,9 @@ pub(super) async fn run(
 ) -> Result<Infallible, Error> {
     let mut backoff = Duration::from_millis(100);
     while let Err(error) = Box::pin(prepare(config, identity)).await {
-        let (Error::Store(store::Error::Unavailable(_))
-        | Error::Keys(identity::Error::Store(store::Error::Unavailable(_)))
-        | Error::Revocations(identity::Error::Store(store::Error::Unavailable(_)))) = &error
-        else {
+        if !may_pass(&error) {
             return Err(error);
-        };
+        }
         tracing::warn!(error = error_chain(&error), "waiting for the database");
         tokio::time::sleep(backoff).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
@@ -70,6 +67,20 @@ pub(super) async fn run(
         never = Box::pin(identity.purge_events()) => match never {},
         never = Box::pin(identity.purge_rows()) => match never {},
         never = Box::pin(identity.count_sessions(&counted)) => match never {},
+    }
+}
+
+/// Whether waiting may help. A migration that outran its time is not waited for: what it
+/// has done so far is undone, and would be done and undone again.
+fn may_pass(error: &Error) -> bool {
+    use store::Error::{Deadline, Unavailable};
+    match error {
+        Error::Store(error) => matches!(error, Unavailable(_)),
+        Error::Keys(identity::Error::Store(error))
+        | Error::Revocations(identity::Error::Store(error)) => {
+            matches!(error, Unavailable(_) | Deadline(_))
+        }
+        _ => false,
     }
 }
 
