@@ -174,10 +174,11 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.method.in_flight.dec();
         self.method.count(self.code, 1);
         if let Some(duration) = &self.method.duration {
             duration.observe(self.started.elapsed().as_secs_f64());
         }
+        // Last, so that whoever sees a call gone sees it counted.
+        self.method.in_flight.dec();
     }
 }

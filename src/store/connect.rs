@@ -22,7 +22,8 @@ pub(super) struct Connector {
     target: TargetSession,
     pub(super) tls: MakeRustlsConnect,
     /// What one host gets before the next is tried.
-    host_limit: Duration,
+    /// What one host may take to answer.
+    pub(super) host_limit: Duration,
 }
 
 /// No host could be used; shows what became of each attempt.

@@ -26,9 +26,6 @@ use crate::{
     spans,
 };
 
-/// What a request to cancel a statement may take, its own connection included.
-const CANCEL_LIMIT: Duration = Duration::from_secs(1);
-
 /// How many connections, and how long anything may take.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolOptions {
@@ -170,6 +167,8 @@ struct Pooled {
     connection: AsyncPgConnection,
     watch: Watch,
     tls: MakeRustlsConnect,
+    /// What a request to cancel a statement may take: its connection is one of its own.
+    cancel_limit: Duration,
 }
 
 impl managed::Manager for Manager {
@@ -184,6 +183,7 @@ impl managed::Manager for Manager {
             connection,
             watch,
             tls: self.0.tls.clone(),
+            cancel_limit: self.0.host_limit,
         })
     }
 
@@ -270,7 +270,7 @@ impl Drop for Connection {
 async fn cancel_and_close(object: Object<Manager>) {
     let request = object.connection.cancel_token();
     let request = request.cancel_query(object.tls.clone());
-    match tokio::time::timeout(CANCEL_LIMIT, request).await {
+    match tokio::time::timeout(object.cancel_limit, request).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a statement could not be canceled"),
         Err(_) => tracing::debug!("a statement could not be canceled in time"),

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 
 use crate::harness::{
-    Harness, PATIENT, REVOKE, SignedIn, authenticate, device, end_reason, reason, request_id,
-    successor, violated_fields,
+    Harness, REVOKE, SignedIn, authenticate, device, end_reason, reason, request_id, successor,
+    violated_fields,
 };
 
 const HOME: (&str, &str) = ("phone/1", "192.0.2.17");
@@ -401,7 +401,7 @@ async fn binding_is_judged_before_the_interval_between_refreshes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thief_who_hangs_up_does_not_keep_a_session_that_is_to_end() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     it.create_user("ana", &[]).await;
     let bound = binding(true, 0, Reaction::End);
     let session = it.sign_in_as(sign_in(Via::Renew, HOME, bound)).await;

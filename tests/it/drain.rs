@@ -91,15 +91,7 @@ async fn call_under_way_is_answered_while_new_connections_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn call_that_hangs_holds_the_server_up_no_longer_than_the_limit() {
-    let it = Harness::with(&[
-        "--drain-limit",
-        "100ms",
-        "--request-timeout",
-        "1h",
-        "--statement-timeout",
-        "1h",
-    ])
-    .await;
+    let it = Harness::with(&["--drain-limit", "100ms"]).await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
     let _lock = it.database.lock(SESSIONS).await;
@@ -131,7 +123,7 @@ async fn idle_clients_and_health_watches_do_not_hold_the_drain_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_without_a_preface_do_not_hold_the_drain_up() {
-    let it = Harness::with(&["--drain-limit", "1h", "--keepalive-timeout", "100ms"]).await;
+    let it = Harness::with(&["--drain-limit", "1h", "--keepalive-timeout", "2s"]).await;
     let _silent = TcpStream::connect(&it.address).await.expect("it listens");
     let mut slow = TcpStream::connect(&it.address).await.expect("it listens");
     slow.write_all(b"PRI * HTTP/2").await.expect("is sent");
@@ -173,15 +165,7 @@ async fn process_with_a_call_that_hangs_exits_with_0_at_the_limit() {
     let it = Harness::start().await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
-    let options = [
-        "--drain-limit",
-        "100ms",
-        "--request-timeout",
-        "1h",
-        "--statement-timeout",
-        "1h",
-    ];
-    let process = Process::serve(it.database.url(), &options).await;
+    let process = Process::serve(it.database.url(), &["--drain-limit", "100ms"]).await;
     process.line_with("\"serving\"").await;
     let _lock = it.database.lock(SESSIONS).await;
     let auth = AuthClient::new(process.channel().await);

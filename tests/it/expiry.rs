@@ -31,7 +31,7 @@ async fn session_a_moment_before_its_idle_limit_lives() {
     let it = Harness::start().await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
-    set(&it, "idle_expires_at = now() + interval '5 s'").await;
+    set(&it, "idle_expires_at = now() + interval '5 min'").await;
     it.refresh(&phone.refresh_token, &request_id())
         .await
         .expect("lives");

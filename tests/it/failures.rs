@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
 use crate::harness::{
-    Database, Harness, PATIENT, REVOKE, ROTATE, Replica, SignedIn, reason, refresh_at_once,
+    Database, Harness, REVOKE, ROTATE, Replica, SignedIn, reason, refresh_at_once,
     refresh_in_a_race, request_id, says_when_to_retry, successor,
 };
 
@@ -68,7 +68,7 @@ async fn refresh_until_available(it: &Harness, phone: &SignedIn, request_id: &st
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_past_the_statement_timeout_uses_nothing_up() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let hurried = Replica::start(&it.database, &["--statement-timeout", "1s"]).await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
@@ -81,9 +81,8 @@ async fn refresh_past_the_statement_timeout_uses_nothing_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_past_its_deadline_is_canceled_in_the_database() {
-    let it = Harness::with(&PATIENT).await;
-    let options = ["--request-timeout=1s", "--statement-timeout=10m"];
-    let hurried = Replica::start(&it.database, &options).await;
+    let it = Harness::start().await;
+    let hurried = Replica::start(&it.database, &["--request-timeout", "2s"]).await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
     let lock = it.database.lock_session(&phone.session_id).await;
@@ -96,7 +95,7 @@ async fn refresh_past_its_deadline_is_canceled_in_the_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_whose_caller_hangs_up_is_canceled_in_the_database() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
     let lock = it.database.lock_session(&phone.session_id).await;
@@ -110,7 +109,7 @@ async fn refresh_whose_caller_hangs_up_is_canceled_in_the_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_whose_statement_is_canceled_uses_nothing_up() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
     let lock = it.database.lock_session(&phone.session_id).await;
@@ -125,7 +124,7 @@ async fn refresh_whose_statement_is_canceled_uses_nothing_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_whose_connection_is_terminated_uses_nothing_up() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
     let lock = it.database.lock_session(&phone.session_id).await;
@@ -140,7 +139,7 @@ async fn refresh_whose_connection_is_terminated_uses_nothing_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_refresh_may_be_followed_by_one_of_another_name() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let lock = it.database.lock_session(&phone.session_id).await;
     let call = begin(&it, &phone.refresh_token, &request_id());
@@ -153,7 +152,7 @@ async fn failed_refresh_may_be_followed_by_one_of_another_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_without_a_database_is_unavailable_until_it_is_back() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
     let elsewhere = Database::create().await;
@@ -172,7 +171,7 @@ async fn refresh_without_a_database_is_unavailable_until_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_on_a_standby_is_unavailable_and_uses_nothing_up() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
     let name = it.database.name();
@@ -192,7 +191,7 @@ async fn refresh_on_a_standby_is_unavailable_and_uses_nothing_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refreshes_through_dropped_connections_fail_only_as_unavailable() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let id = request_id();
     let ids = vec![id.clone(); 64];
@@ -209,7 +208,7 @@ async fn refreshes_through_dropped_connections_fail_only_as_unavailable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reuse_that_cannot_be_written_is_unavailable_and_ends_nothing_yet() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let next = it.refresh(&phone.refresh_token, &request_id()).await;
     let next = next.expect("lives");
@@ -232,15 +231,12 @@ async fn reuse_that_cannot_be_written_is_unavailable_and_ends_nothing_yet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refreshes_at_once_survive_a_serializable_database() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let phone = ana_s_phone(&it).await;
     let name = it.database.name();
     let level = format!("ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'");
     it.sql(&level).await;
-    let strict = [
-        Replica::start(&it.database, &PATIENT).await,
-        Replica::start(&it.database, &PATIENT).await,
-    ];
+    let strict = [it.replica().await, it.replica().await];
     let ids = vec![request_id(); 64];
     let replicas = [&strict[0], &strict[1]];
     let answers = refresh_in_a_race(&it.database, &replicas, &phone, &ids).await;

@@ -50,7 +50,7 @@ pub use balancer::Balancer;
 pub use cluster::OwnCluster;
 pub use database::{Database, sql};
 pub use inspect::{
-    PATIENT, REVOKE, ROTATE, commitment, end_reason, refresh_at_once, refresh_in_a_race,
+    LONG_WINDOWS, REVOKE, ROTATE, commitment, end_reason, refresh_at_once, refresh_in_a_race,
     says_when_to_retry,
 };
 pub use process::Process;
@@ -146,6 +146,15 @@ pub struct Replica {
 impl Replica {
     pub async fn start(database: &Database, options: &[&str]) -> Self {
         let replica = Self::launch(database.url(), options).await;
+        replica.wait_until_serving().await;
+        replica
+    }
+
+    /// A server whose looks at what others commit reach back over five times
+    /// `statement_timeout`; its own statements may take as long as any other's.
+    pub async fn looking_back(database: &Database, statement_timeout: &str) -> Self {
+        let url = database.url_with("statement_timeout", "10min");
+        let replica = Self::launch(&url, &["--statement-timeout", statement_timeout]).await;
         replica.wait_until_serving().await;
         replica
     }
@@ -337,10 +346,19 @@ pub fn config(url: &str, options: &[&str]) -> Serve {
         ("--refresh-min-interval", "0s"),
         ("--sign-ins-per-address", "0"),
         ("--sign-ins-per-login", "0"),
+        // Longer than a test holds a lock, and than a busy machine stalls.
+        ("--statement-timeout", "10m"),
+        ("--connection-timeout", "10m"),
+        ("--request-timeout", "10m"),
     ];
+    let is_given = |option| {
+        options
+            .iter()
+            .any(|given| given.split('=').next() == Some(option))
+    };
     let mut arguments = vec!["rollcall", "serve"];
     for (option, value) in defaults {
-        if !options.contains(&option) {
+        if !is_given(option) {
             arguments.extend([option, value]);
         }
     }
@@ -442,9 +460,13 @@ pub fn metadata(status: &Status, key: &str) -> String {
     info.metadata.get(key).cloned().unwrap_or_default()
 }
 
+/// How long a test waits for what must happen, so that it fails instead of hanging; longer
+/// than any machine stalls.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
 /// Waits for what must happen; where it never does, the test fails instead of hanging.
 pub async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future)
+    tokio::time::timeout(PATIENCE, future)
         .await
         .unwrap_or_else(|_| panic!("in vain: {what}"))
 }

@@ -6,7 +6,7 @@ use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_types::StatusExt;
 
-use crate::harness::{Harness, OwnCluster, Replica, reason, request_id};
+use crate::harness::{Harness, OwnCluster, Process, Replica, reason, request_id};
 
 const SERVICES: [&str; 5] = [
     "rollcall.v1.Audit",
@@ -54,6 +54,20 @@ async fn unknown_service_is_not_found() {
             .expect_err("there is no such service");
         assert_eq!(refused.code(), Code::NotFound, "{service}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_whose_database_is_too_slow_at_the_start_waits_for_it_and_then_serves() {
+    let it = Harness::start().await;
+    let lock = it.database.connect().await;
+    let exclusive = "BEGIN; LOCK TABLE signing_keys";
+    lock.batch_execute(exclusive).await.expect("locks");
+    let options = ["--no-migrate", "--statement-timeout", "100ms"];
+    let process = Process::serve(it.database.url(), &options).await;
+    let waiting = process.line_with("waiting for the database").await;
+    assert!(waiting.contains("the statement was canceled"), "{waiting}");
+    lock.batch_execute("COMMIT").await.expect("unlocks");
+    process.line_with("\"serving\"").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

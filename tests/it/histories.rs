@@ -15,14 +15,8 @@ use tonic::Status;
 use model::{Answer, Maker, Session, Token};
 
 use crate::harness::{
-    Harness, SignedIn, commitment, device, end_reason, reason, request_id, successor,
+    Harness, LONG_WINDOWS, SignedIn, commitment, device, end_reason, reason, request_id, successor,
 };
-
-const OPTIONS: [&str; 3] = [
-    "--access-token-lifetime=3h",
-    "--replay-window=120m",
-    "--replay-leeway=60m",
-];
 
 /// One thing that happens. Sessions and devices are counted round.
 #[derive(Clone, Debug)]
@@ -278,7 +272,7 @@ async fn tell(it: &Harness, admin: &SignedIn, history: &[Step]) {
 #[test]
 fn every_history_goes_as_the_model_says() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let it = runtime.block_on(Harness::with(&OPTIONS));
+    let it = runtime.block_on(Harness::with(&LONG_WINDOWS));
     let admin = runtime.block_on(it.admin());
     let config = Config {
         cases: 32,

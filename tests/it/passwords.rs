@@ -9,7 +9,7 @@ use rollcall::proto::v1;
 use tonic::{Code, Status};
 
 use crate::harness::{
-    Harness, NEXT_PASSWORD, PASSWORD, SignedIn, authenticate, metadata, reason, request_id,
+    Harness, NEXT_PASSWORD, PASSWORD, Replica, SignedIn, authenticate, metadata, reason, request_id,
 };
 
 async fn change(it: &Harness, caller: &SignedIn, current: &str, new: &str) -> Result<u32, Status> {
@@ -32,7 +32,7 @@ async fn register(it: &Harness, login: &str, password: &str) -> Result<v1::User,
 }
 
 async fn try_sign_in(
-    it: &Harness,
+    it: &Replica,
     login: &str,
     password: &str,
 ) -> Result<v1::AuthenticateResponse, Status> {

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use rollcall::store::purge::{self, Place, Table};
+use rollcall::{
+    identity::Identity,
+    store::purge::{self, Place, Table},
+};
 
 use crate::{
-    harness::{Harness, PASSWORD, Replica, reason, request_id},
+    harness::{Database, Harness, PASSWORD, Replica, reason, request_id},
     sign_ins::{assert_refused, events},
 };
 
@@ -29,13 +32,13 @@ const SESSIONS: &str = "
         ('due: ended long ago', '-1 day', '-1 day', '30 days 1 s')
       ) AS history (name, absolute, idle, ended)";
 
-async fn names(it: &Harness) -> Vec<String> {
+async fn names(it: &Database) -> Vec<String> {
     let query = "SELECT client_id FROM sessions ORDER BY client_id";
     it.sql(query).await.iter().map(|row| row.get(0)).collect()
 }
 
 /// As many sessions that are due.
-async fn seed_due(it: &Harness, count: u32) {
+async fn seed_due(it: &Database, count: u32) {
     it.sql(&format!(
         "INSERT INTO sessions (user_id, id, client_id, display_name, user_agent, created_at, \
            absolute_expires_at, generation, h_current, rotated_at, last_seen_at, \
@@ -55,11 +58,11 @@ async fn round_removes_what_is_due_in_every_window_and_nothing_else() {
     let it = Harness::start().await;
     it.create_user("ana", &[]).await;
     let ana = it.sign_in("ana").await;
-    seed_due(&it, 2_300).await;
+    seed_due(&it.database, 2_300).await;
     it.sql(SESSIONS).await;
     let _purging = it.replica().await;
     it.database.wait_for(DUE, 0).await;
-    let kept = names(&it).await;
+    let kept = names(&it.database).await;
     assert_eq!(kept.len(), 6, "{kept:?}");
     assert!(
         kept.iter()
@@ -77,23 +80,32 @@ async fn shorter_retention_removes_sooner_and_never_what_the_feed_may_tell() {
         "INSERT INTO sessions SELECT gen_random_uuid(), gen_random_uuid(), name, NULL, '', '', \
            NULL, now(), now() + interval '1 day', 0, '\\x00112233445566778899aabbccddeeff', NULL, \
            now(), now(), '', NULL, now() + interval '1 day', now() - ended, 'LOGGED_OUT' \
-         FROM (VALUES ('kept', interval '61 min'), ('due', '62 min')) AS history (name, ended)",
+         FROM (VALUES ('kept', interval '90 min'), ('due', '2 hours')) AS history (name, ended)",
     )
     .await;
-    let options = ["--session-retention", "1h", "--statement-timeout", "5s"];
+    // The feed tells of the last 61 minutes, and looks back over five statement timeouts.
+    let options = ["--session-retention=1h", "--statement-timeout=10m"];
     let _purging = Replica::start(&it.database, &options).await;
     it.database.wait_for(DUE, 0).await;
-    assert_eq!(names(&it).await, ["kept"]);
+    assert_eq!(names(&it.database).await, ["kept"]);
+}
+
+/// A database whose server, which would purge by itself, has stopped.
+async fn without_server() -> (Database, Identity) {
+    let Harness { database, server } = Harness::start().await;
+    let identity = server.identity.clone();
+    server.stop().await.expect("stops");
+    (database, identity)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_somebody_holds_are_skipped_and_removed_later() {
-    let it = Harness::start().await;
+    let (it, identity) = without_server().await;
     seed_due(&it, 1_100).await;
     let age = Duration::from_secs(30 * 24 * 60 * 60);
     let held = "SELECT id FROM sessions ORDER BY user_id, id LIMIT 2";
-    let lock = it.database.lock(held).await;
-    let mut conn = it.identity.pool().get().await.expect("a connection");
+    let lock = it.lock(held).await;
+    let mut conn = identity.pool().get().await.expect("a connection");
     let table = Table::Sessions { age };
     let first = purge::window(&mut conn, table, Place::default()).await;
     let first = first.expect("purges");
@@ -109,11 +121,11 @@ async fn rows_that_somebody_holds_are_skipped_and_removed_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_at_once_remove_each_row_once() {
-    let it = Harness::start().await;
+    let (it, identity) = without_server().await;
     seed_due(&it, 900).await;
     it.sql(SESSIONS).await;
     let window = async || {
-        let mut conn = it.identity.pool().get().await.expect("a connection");
+        let mut conn = identity.pool().get().await.expect("a connection");
         let age = Duration::from_secs(30 * 24 * 60 * 60);
         let purged = purge::window(&mut conn, Table::Sessions { age }, Place::default()).await;
         purged.expect("purges").count
@@ -128,6 +140,11 @@ async fn device_whose_session_was_purged_is_told_that_its_token_is_unknown() {
     let it = Harness::start().await;
     it.create_user("ana", &[]).await;
     let ana = it.sign_in("ana").await;
+    // Its own first round is over, and the next one is far.
+    let rounds = "SELECT count(*) FROM pg_stat_statements AS s \
+         JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
+         WHERE s.query LIKE 'WITH old AS%signing_keys AS published%'";
+    it.database.wait_for(rounds, 1).await;
     it.sql("UPDATE sessions SET idle_expires_at = now() - interval '31 days'")
         .await;
     let refused = it.refresh(&ana.refresh_token, &request_id()).await;

@@ -4,7 +4,7 @@ use rollcall::proto::v1;
 use tonic::{Code, Status};
 
 use crate::harness::{
-    Harness, PATIENT, Replica, claims, reason, refresh_at_once, refresh_in_a_race, request_id,
+    Harness, LONG_WINDOWS, Replica, claims, reason, refresh_at_once, refresh_in_a_race, request_id,
     successor, violated_fields,
 };
 
@@ -29,27 +29,27 @@ async fn assert_one_successor(it: &Harness, replicas: &[&Replica], request_id: &
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_with_one_request_id_makes_one_successor() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     assert_one_successor(&it, &[&it], &request_id()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_without_request_id_makes_one_successor() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::with(&LONG_WINDOWS).await;
     assert_one_successor(&it, &[&it], "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_on_two_replicas_makes_one_successor() {
-    let it = Harness::with(&PATIENT).await;
-    let other = Replica::start(&it.database, &PATIENT).await;
+    let it = Harness::start().await;
+    let other = it.replica().await;
     assert_one_successor(&it, &[&it, &other], &request_id()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_without_request_id_on_two_replicas_makes_one_successor() {
-    let it = Harness::with(&PATIENT).await;
-    let other = Replica::start(&it.database, &PATIENT).await;
+    let it = Harness::with(&LONG_WINDOWS).await;
+    let other = Replica::start(&it.database, &LONG_WINDOWS).await;
     assert_one_successor(&it, &[&it, &other], "").await;
 }
 
@@ -98,13 +98,13 @@ async fn replay_from_another_place_changes_nothing_in_the_row() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replay_late_in_the_window_moves_no_expiry() {
-    let it = Harness::start().await;
+    let it = Harness::with(&LONG_WINDOWS).await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
     let id = request_id();
     it.refresh(&phone.refresh_token, &id).await.expect("lives");
-    it.database.age(&phone.session_id, "100 s").await;
-    it.sql("UPDATE sessions SET idle_expires_at = idle_expires_at - interval '100 s'")
+    it.database.age(&phone.session_id, "100 min").await;
+    it.sql("UPDATE sessions SET idle_expires_at = idle_expires_at - interval '100 min'")
         .await;
     let before = it.database.session(&phone.session_id).await;
 
@@ -115,20 +115,20 @@ async fn replay_late_in_the_window_moves_no_expiry() {
         .scalar("SELECT floor(extract(epoch FROM rotated_at))::bigint FROM sessions")
         .await;
     assert_eq!(claims["iat"], rotated);
-    assert_eq!(claims["exp"], rotated + 600);
+    assert_eq!(claims["exp"], rotated + 10_800);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replay_never_rearms_the_window() {
-    let it = Harness::start().await;
+    let it = Harness::with(&LONG_WINDOWS).await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
     let id = request_id();
     let first = it.refresh(&phone.refresh_token, &id).await.expect("lives");
-    it.database.age(&phone.session_id, "100 s").await;
+    it.database.age(&phone.session_id, "100 min").await;
     let replay = it.refresh(&phone.refresh_token, &id).await.expect("retry");
     assert_eq!(successor(&replay), successor(&first));
-    it.database.age(&phone.session_id, "21 s").await;
+    it.database.age(&phone.session_id, "21 min").await;
     let late = it
         .refresh(&phone.refresh_token, &id)
         .await
@@ -138,11 +138,11 @@ async fn replay_never_rearms_the_window() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replay_without_request_id_inside_the_leeway_is_a_retry() {
-    let it = Harness::start().await;
+    let it = Harness::with(&LONG_WINDOWS).await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
     let first = it.refresh(&phone.refresh_token, "").await.expect("lives");
-    it.database.age(&phone.session_id, "5 s").await;
+    it.database.age(&phone.session_id, "30 min").await;
     let replay = it.refresh(&phone.refresh_token, "").await.expect("retry");
     assert_eq!(successor(&replay), successor(&first));
 }

@@ -10,8 +10,8 @@ use tonic::{Code, Status};
 use crate::{
     access_tokens::Mint,
     harness::{
-        Database, Harness, PATIENT, ROTATE, Replica, SignedIn, bearer, claims, end_reason, reason,
-        request_id,
+        Database, Harness, LONG_WINDOWS, ROTATE, Replica, SignedIn, bearer, claims, end_reason,
+        reason, request_id,
     },
 };
 
@@ -124,8 +124,8 @@ async fn renewals_in_a_chain_count_the_generations() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn renewals_64_at_once_with_one_expired_token_make_one_generation() {
-    let it = Harness::with(&PATIENT).await;
-    let other = Replica::start(&it.database, &PATIENT).await;
+    let it = Harness::start().await;
+    let other = it.replica().await;
     let watch = watch(&it).await;
     let old = expired(&it, &watch).await;
     let lock = it.database.lock_session(&watch.session_id).await;
@@ -147,10 +147,10 @@ async fn renewals_64_at_once_with_one_expired_token_make_one_generation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn renewal_again_within_the_window_answers_the_same_and_changes_nothing() {
-    let it = Harness::start().await;
+    let it = Harness::with(&LONG_WINDOWS).await;
     let watch = watch(&it).await;
     let first = it.renew(&watch.access_token).await.expect("lives");
-    it.database.age(&watch.session_id, "100 s").await;
+    it.database.age(&watch.session_id, "100 min").await;
     let before = it.database.contents().await;
     let again = it
         .renew(&watch.access_token)

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use rollcall::proto::v1;
 
 use crate::harness::{
-    Harness, PATIENT, REVOKE, ROTATE, Replica, SignedIn, device, end_reason, reason,
-    refresh_at_once, request_id, successor,
+    Harness, REVOKE, ROTATE, Replica, SignedIn, device, end_reason, reason, refresh_at_once,
+    request_id, successor,
 };
 
 async fn revoke(replica: &Replica, admin: &SignedIn, session_id: &str) {
@@ -27,8 +27,8 @@ async fn log_out(replica: &Replica, refresh_token: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revoke_against_64_refreshes_in_flight_leaves_none_of_their_tokens_good() {
-    let it = Harness::with(&PATIENT).await;
-    let other = Replica::start(&it.database, &PATIENT).await;
+    let it = Harness::start().await;
+    let other = it.replica().await;
     let admin = it.admin().await;
     it.create_user("ana", &[]).await;
     for round in 0..20 {
@@ -68,8 +68,8 @@ async fn revoke_against_64_refreshes_in_flight_leaves_none_of_their_tokens_good(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_that_waited_behind_a_revoke_is_refused() {
-    let it = Harness::with(&PATIENT).await;
-    let other = Replica::start(&it.database, &PATIENT).await;
+    let it = Harness::start().await;
+    let other = it.replica().await;
     let admin = it.admin().await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;

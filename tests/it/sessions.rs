@@ -2,7 +2,7 @@
 
 use rollcall::proto::v1;
 
-use crate::harness::{Harness, PATIENT, device, reason, request_id, successor};
+use crate::harness::{Harness, device, reason, request_id, successor};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_device_leaves_the_first_alone() {
@@ -55,8 +55,7 @@ async fn sign_in_on_the_same_device_replaces_its_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_sign_ins_at_once_on_one_device_leave_one_live_session() {
-    let options = [&["--hashing-queue=50"][..], &PATIENT].concat();
-    let it = Harness::with(&options).await;
+    let it = Harness::with(&["--hashing-queue=50"]).await;
     it.create_user("ana", &[]).await;
     let sign_ins = (0..50).map(|_| it.sign_in_on("ana", device("phone")));
     futures_util::future::join_all(sign_ins).await;

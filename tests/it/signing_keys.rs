@@ -157,7 +157,7 @@ async fn replica_learns_at_once_what_another_has_changed() {
     let other = it.replica().await;
     // More often than it would look at the keys by itself while the test has patience.
     let learned = async {
-        for _ in 0..6 {
+        for _ in 0..24 {
             it.database.age_keys("next", LEAD).await;
             let rotated = it.identity.rotate_signing_key(&Default::default()).await;
             rotated.expect("rotates");

@@ -8,7 +8,7 @@ use rollcall::proto::v1::{self, BindingReaction};
 use tokio_postgres::Client;
 
 use crate::harness::{
-    Harness, NEXT_PASSWORD, Replica, SignedIn, bound, good_request, request_id, rpcs,
+    Harness, NEXT_PASSWORD, Replica, SignedIn, bound, good_request, patiently, request_id, rpcs,
 };
 
 /// The feed's looks at revocations.
@@ -19,7 +19,7 @@ const LOOKS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current
 /// asked once at the start: the keys, which are a handful.
 const OF_CALLS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
      AND query !~ '^(SET |SELECT current_setting|WITH (since|seen) AS|LISTEN|NOTIFY)' \
-     AND query !~ 'session_stats AS kept|computed_at IS NOT NULL|pg_stat_activity|pg_index|pg_stat_statements|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
+     AND query !~ 'session_stats AS kept|computed_at IS NOT NULL|pg_stat_activity|pg_index|pg_stat_statements|pg_sleep|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
 
 /// The major version of Postgres whose plans the snapshot has.
 const PLANNED_BY: i32 = 15;
@@ -31,6 +31,10 @@ async fn call_all(it: &Harness) -> Vec<(String, i64)> {
     it.database.until_counted().await;
     let mut counts = Vec::new();
     for (number, (rpc, _)) in rpcs().into_iter().enumerate() {
+        // It asks again and again for as long as it is open, which is a moment or two.
+        if rpc == "Audit/WatchEvents" {
+            continue;
+        }
         let subject = it.subject_with_watch(&format!("user{number}"), &[]).await;
         let message = good_request(&rpc, &subject);
         // So that there is a key to rotate to.
@@ -66,6 +70,10 @@ async fn call_rarely(it: &Harness) {
     let free = denying.sign_in("bound").await;
     let refreshed = denying.refresh(&free.refresh_token, &request_id()).await;
     refreshed.expect("lives");
+    let operator = denying.sign_in("operator").await;
+    let watch = operator.request(v1::WatchEventsRequest::default());
+    let watch = denying.audit().watch_events(watch).await;
+    let mut events = watch.expect("watches").into_inner();
     let replaced = denying.reset_token(&free.user_id).await;
     denying.reset_token(&free.user_id).await;
     let reset = v1::ResetPasswordRequest {
@@ -74,6 +82,14 @@ async fn call_rarely(it: &Harness) {
     };
     let refused = denying.auth().reset_password(reset).await;
     refused.expect_err("replaced");
+    let told = async {
+        while let Some(message) = events.message().await.expect("goes on") {
+            if !message.events.is_empty() {
+                return;
+            }
+        }
+    };
+    patiently("an event", told).await;
     let purges = "SELECT count(*) FROM pg_stat_statements AS s \
          JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
          WHERE s.query LIKE 'WITH old AS%superseded_tokens%'";

@@ -11,6 +11,13 @@ use tonic::{Code, Status};
 use crate::harness::{Harness, Process, Replica, bearer, claims, reason, request_id};
 
 const DENY: [&str; 2] = ["--superseded-access-tokens", "deny"];
+/// With an overlap that is longer than a test takes from one call to the next.
+const DENY_LATER: [&str; 4] = [
+    "--superseded-access-tokens",
+    "deny",
+    "--superseded-overlap",
+    "5m",
+];
 /// How many sessions it is told of.
 const LEFT: &str = "SELECT count(*) FROM superseded_tokens";
 
@@ -44,7 +51,7 @@ async fn told(it: &Harness) -> Vec<(i64, bool)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn earlier_token_holds_for_the_overlap_and_is_refused_after() {
-    let it = Harness::with(&DENY).await;
+    let it = Harness::with(&DENY_LATER).await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
     present(&it, &phone.access_token).await.expect("the newest");
@@ -53,14 +60,14 @@ async fn earlier_token_holds_for_the_overlap_and_is_refused_after() {
     present(&it, &phone.access_token)
         .await
         .expect("a call in flight");
-    it.database.age(&phone.session_id, "10 s").await;
+    it.database.age(&phone.session_id, "5 min").await;
     assert_superseded(present(&it, &phone.access_token).await);
     present(&it, &next.access_token).await.expect("the newest");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn token_before_the_last_is_refused_at_once() {
-    let it = Harness::with(&DENY).await;
+    let it = Harness::with(&DENY_LATER).await;
     it.create_user("ana", &[]).await;
     let phone = it.sign_in("ana").await;
     let second = refresh(&it, &phone.refresh_token).await;
@@ -158,12 +165,12 @@ async fn purge_deletes_what_is_old_in_batches_and_skips_what_is_locked() {
     let it = Harness::start().await;
     it.sql(
         "INSERT INTO superseded_tokens (user_id, session_id, generation, superseded_at) \
-         SELECT md5('u' || n)::uuid, md5('s' || n)::uuid, n, now() - n * interval '1 min' \
+         SELECT md5('u' || n)::uuid, md5('s' || n)::uuid, n, now() - n * interval '1 h' \
          FROM generate_series(1, 160) AS n",
     )
     .await;
     let mut conn = it.identity.pool().get().await.expect("a connection");
-    let age = Duration::from_secs(10 * 60 + 30);
+    let age = Duration::from_secs(10 * 3600 + 1800);
     let oldest = "SELECT * FROM superseded_tokens WHERE generation = 160";
     let lock = it.database.lock(oldest).await;
     for (purged, remaining) in [(PURGE_BATCH, 60_i64), (49, 11), (0, 11)] {

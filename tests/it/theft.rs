@@ -5,8 +5,8 @@ use rollcall::proto::v1;
 use tonic::{Code, Status};
 
 use crate::harness::{
-    Harness, PATIENT, REVOKE, Replica, SignedIn, bearer, device, end_reason, reason,
-    refresh_in_a_race, request_id, successor,
+    Harness, REVOKE, SignedIn, bearer, device, end_reason, reason, refresh_in_a_race, request_id,
+    successor,
 };
 
 /// Ana on a phone, whose token a thief has copied, and on a laptop.
@@ -86,9 +86,9 @@ async fn thief_in_lockstep_for_100_generations_dies_at_the_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_64_times_at_once_with_different_request_ids_ends_the_session() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let (phone, laptop) = two_devices(&it).await;
-    let other = Replica::start(&it.database, &PATIENT).await;
+    let other = it.replica().await;
     let ids: Vec<_> = (0..64).map(|_| request_id()).collect();
     let answers = refresh_in_a_race(&it.database, &[&it, &other], &phone, &ids).await;
 
@@ -236,7 +236,7 @@ async fn reuse_leaves_an_audit_event_that_tells_both_parties() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thief_who_hangs_up_does_not_keep_the_session() {
-    let it = Harness::with(&PATIENT).await;
+    let it = Harness::start().await;
     let (phone, laptop) = two_devices(&it).await;
     let next = it.refresh(&phone.refresh_token, &request_id()).await;
     let next = next.expect("lives");

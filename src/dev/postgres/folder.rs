@@ -18,7 +18,7 @@ use super::server::{POLL, SOCKET_FILE};
 const SOCKET_PATH_LIMIT: usize = 104;
 
 /// How long a process that was killed a moment ago may take to be gone.
-const DEATH: Duration = Duration::from_millis(250);
+const DEATH: Duration = Duration::from_secs(1);
 
 /// How long an earlier Postgres may take over each way of stopping.
 const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);

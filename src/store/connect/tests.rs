@@ -35,7 +35,7 @@ async fn the_next_host_is_tried_when_one_does_not_answer() {
     let silent = silent.local_addr().unwrap().port();
     for first in ["/nowhere", "127.0.0.1", "no-such-host.invalid"] {
         let options = format!(
-            "host={first},127.0.0.1 port={silent},{} connect_timeout=1",
+            "host={first},127.0.0.1 port={silent},{} connect_timeout=3",
             server.port
         );
         let mut connection = connect(&options).await.unwrap();

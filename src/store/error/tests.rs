@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use tokio::sync::Barrier;
 
@@ -14,8 +12,11 @@ async fn run(connection: &mut AsyncPgConnection, statement: &str) -> Result<(), 
 #[tokio::test]
 async fn a_statement_over_its_time_is_a_deadline() {
     let server = TestServer::start();
-    let pool = server.pool_with(1, Duration::from_millis(1));
+    let pool = server.pool(1);
     let mut connection = pool.get().await.unwrap();
+    run(&mut connection, "SET statement_timeout = 1")
+        .await
+        .unwrap();
     let result = run(&mut connection, "SELECT pg_sleep(600)").await;
     assert!(matches!(result, Err(Error::Deadline(_))), "{result:?}");
 }
@@ -151,7 +152,8 @@ async fn a_deadlock_is_a_conflict_and_retried() {
     let (one, other) = tokio::join!(retried(1, 2), retried(2, 1));
     one.unwrap();
     other.unwrap();
-    assert_eq!(conflicts.into_inner(), 1);
+    // Once more each time that the one meets the other again.
+    assert!(conflicts.into_inner() >= 1);
     let mut connection = pool.get().await.unwrap();
     run(
         &mut connection,

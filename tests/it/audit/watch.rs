@@ -111,8 +111,7 @@ async fn events_are_told_through_another_replica_and_each_once_over_a_change_of_
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_that_commits_late_holds_back_what_came_after_it_and_is_told() {
     let it = Harness::start().await;
-    // The overlap is five times that.
-    let hurried = Replica::start(&it.database, &["--statement-timeout", "400ms"]).await;
+    let hurried = Replica::looking_back(&it.database, "400ms").await;
     let admin = it.admin().await;
     let ana = sessions(&it, 2).await;
     let mut watch = Watch::open(&hurried, &admin, "").await;

@@ -20,6 +20,7 @@ const CASES: u32 = 48;
 fn no_field_of_any_request_makes_a_call_fail_by_the_servers_fault() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let world = Arc::new(runtime.block_on(World::new()));
+    runtime.block_on(world.it.database.until_counted());
     let config = Config {
         cases: CASES,
         failure_persistence: None,

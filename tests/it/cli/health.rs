@@ -9,10 +9,16 @@ use crate::harness::{Harness, OwnCluster, Process, Replica};
 async fn probe_tells_serving_not_serving_and_unreachable_apart() {
     let it = Harness::start().await;
     let person = Person::at(&format!("http://{}", it.address));
-    assert_eq!(person.say(&["health"]).await.done(), "serving\n");
-    let service = ["health", "--service", "rollcall.v1.Auth"];
+    assert_eq!(
+        person.say(&["health", "--timeout=1m"]).await.done(),
+        "serving\n"
+    );
+    let service = ["health", "--timeout=1m", "--service", "rollcall.v1.Auth"];
     assert_eq!(person.say(&service).await.done(), "serving\n");
-    let unknown = person.say(&["health", "--service", "Auth"]).await.failed(1);
+    let unknown = person
+        .say(&["health", "--timeout=1m", "--service", "Auth"])
+        .await
+        .failed(1);
     assert!(unknown.contains("there is no service `Auth`"), "{unknown}");
 
     let mut cluster = OwnCluster::start(&[]).await;
@@ -22,7 +28,7 @@ async fn probe_tells_serving_not_serving_and_unreachable_apart() {
     let not = [&service[..], &["--server", &server]].concat();
     assert_eq!(person.say(&not).await.failed(1), "rollcall: not serving\n");
 
-    let nowhere = ["health", "--server", "http://127.0.0.1:1"];
+    let nowhere = ["health", "--timeout=1m", "--server", "http://127.0.0.1:1"];
     let unreachable = person.say(&nowhere).await.failed(4);
     assert!(unreachable.contains("cannot be reached"), "{unreachable}");
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("binds");
@@ -42,7 +48,7 @@ async fn unix_socket_is_probed_and_signed_in_on() {
     command.env("ROLLCALL_LOG", "info");
     let process = Process::start(command, it.database.url()).await;
     process.line_with("\"serving\"").await;
-    let health = ["health", "--server", &listen];
+    let health = ["health", "--timeout=1m", "--server", &listen];
     assert_eq!(person.say(&health).await.done(), "serving\n");
     let get = ["sessions", "get", &session.session_id, "--server", &listen];
     person.say(&get).await.done();

@@ -184,15 +184,7 @@ async fn no_password_goes_in_the_clear_to_another_machine_unless_that_is_wanted(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_is_refreshed_by_itself_and_never_left_in_between() {
-    let it = Harness::with(&[
-        "--access-token-lifetime",
-        "2s",
-        "--replay-window",
-        "1s",
-        "--replay-leeway",
-        "1s",
-    ])
-    .await;
+    let it = Harness::start().await;
     let (person, session) = Person::operator(&it).await;
     let age = |json: &str, seconds: i64| {
         let mut json: serde_json::Value = serde_json::from_str(json).expect("JSON");

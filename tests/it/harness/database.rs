@@ -197,5 +197,16 @@ async fn start_cluster() -> Cluster {
         .await
         .expect("comes with Postgres");
     recycled::remember_shape(&client).await;
+    drop(client);
+    // What is copied must have no other connection.
+    let alone = format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = '{TEMPLATE}'");
+    while !admin
+        .query_one(&alone, &[])
+        .await
+        .expect("one row")
+        .get::<_, bool>(0)
+    {
+        pause(&admin).await;
+    }
     cluster
 }

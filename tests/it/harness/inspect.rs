@@ -1,29 +1,24 @@
 //! What the tests see and arrange in a database by SQL, and refreshes by the dozen.
 
-use std::time::Duration;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
 use rollcall::proto::v1;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use super::{Database, Replica, SignedIn, database};
+use super::{Database, PATIENCE, Replica, SignedIn, database};
 
 /// How the statements begin that rotate, and that end sessions.
 pub const ROTATE: &str = "UPDATE sessions AS s SET generation";
 pub const REVOKE: &str = "WITH ended AS (UPDATE sessions";
 
-/// The options of a server that waits longer than a test holds a lock or looks for the
-/// end of a statement.
-pub const PATIENT: [&str; 3] = [
-    "--statement-timeout=10m",
-    "--connection-timeout=10m",
-    "--request-timeout=10m",
+/// The options of a server whose windows, in which an earlier token is answered, are longer
+/// than any test takes.
+pub const LONG_WINDOWS: [&str; 3] = [
+    "--access-token-lifetime=3h",
+    "--replay-window=120m",
+    "--replay-leeway=60m",
 ];
-
-/// How long a condition may take to come true before the test is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Database {
     /// The row of a session as one text: two are equal where nothing was changed.
@@ -118,7 +113,7 @@ impl Database {
                 "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
                  JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
                  AND s.query !~ '^(SET |SELECT current_setting|WITH (since|old|seen) AS|LISTEN|NOTIFY)' \
-                 AND s.query !~ 'session_stats AS kept|pg_stat_activity|pg_stat_statements|pg_type|signing_keys AS published'",
+                 AND s.query !~ 'session_stats AS kept|pg_stat_activity|pg_stat_statements|pg_sleep|pg_type|signing_keys AS published'",
             )
             .await;
         rows[0].get(0)

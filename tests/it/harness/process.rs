@@ -81,7 +81,10 @@ impl Process {
             .env("ROLLCALL_DRAIN_PAUSE", "0s")
             .env("ROLLCALL_REFRESH_MIN_INTERVAL", "0s")
             .env("ROLLCALL_SIGN_INS_PER_ADDRESS", "0")
-            .env("ROLLCALL_SIGN_INS_PER_LOGIN", "0");
+            .env("ROLLCALL_SIGN_INS_PER_LOGIN", "0")
+            .env("ROLLCALL_STATEMENT_TIMEOUT", "10m")
+            .env("ROLLCALL_CONNECTION_TIMEOUT", "10m")
+            .env("ROLLCALL_REQUEST_TIMEOUT", "10m");
         Self::of(command)
     }
 

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use rollcall::proto::v1;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::{change, try_sign_in};
 use crate::harness::{
@@ -81,15 +81,20 @@ async fn sign_in_upgrades_a_hash_of_lesser_parameters_and_older_sessions_live() 
 
 /// Signs in until an upgrade waits in line behind other sign-ins, so that whatever then
 /// comes reads the old hash, and has its turn after the upgrade.
-async fn with_an_upgrade_in_line(it: &Harness, stronger: &Replica, then: impl Future<Output = ()>) {
-    let sign_ins = join_all((0..3).map(|_| stronger.sign_in("ana")));
+async fn with_an_upgrade_in_line(
+    it: &Harness,
+    stronger: &Replica,
+    then: impl Future<Output = ()>,
+) -> Vec<Result<v1::AuthenticateResponse, Status>> {
+    let sign_ins = join_all((0..3).map(|_| try_sign_in(stronger, "ana", PASSWORD)));
     let then = async {
         let query = "SELECT least(count(*), 2) FROM sessions";
         it.database.wait_for(query, 2).await;
         then.await;
     };
-    tokio::join!(sign_ins, then);
+    let (signed_in, ()) = tokio::join!(sign_ins, then);
     upgraded(it).await;
+    signed_in
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +104,9 @@ async fn sign_ins_succeed_though_another_upgrades_the_hash_meanwhile() {
     it.sign_in("ana").await;
     let stronger = Replica::start(&it.database, &STRONGER).await;
     let later = async { drop(join_all((0..2).map(|_| stronger.sign_in("ana"))).await) };
-    with_an_upgrade_in_line(&it, &stronger, later).await;
+    for signed_in in with_an_upgrade_in_line(&it, &stronger, later).await {
+        signed_in.expect("signs in");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,6 +123,7 @@ async fn password_change_succeeds_though_a_sign_in_upgrades_the_hash_meanwhile()
         let changed = stronger.auth().change_password(request).await;
         changed.expect("the current password was right");
     };
+    // The last of the three may come too late for the earlier password.
     with_an_upgrade_in_line(&it, &stronger, later).await;
     try_sign_in(&it, "ana", NEXT_PASSWORD)
         .await

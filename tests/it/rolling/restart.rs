@@ -94,7 +94,12 @@ fn is_unavailable(status: &Status) -> bool {
 }
 
 async fn replica(database: &Database) -> Process {
-    let options = ["--drain-pause", "250ms", "--no-migrate"];
+    // A person signs in at each round.
+    let options = [
+        "--drain-pause=250ms",
+        "--no-migrate",
+        "--max-sessions-per-user=10000",
+    ];
     let process = Process::serve(database.url(), &options).await;
     process.line_with("\"serving\"").await;
     process

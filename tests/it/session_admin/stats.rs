@@ -11,6 +11,9 @@ async fn get(it: &Replica, admin: &SignedIn) -> Result<GetSessionStatsResponse, 
     Ok(reply.into_inner())
 }
 
+/// The options of a server that counts at its start, where that is due, and not again.
+const SELDOM: [&str; 2] = ["--session-stats-interval", "1h"];
+
 /// Has the next server that looks count.
 async fn make_due(it: &Harness) {
     it.database.until_counted().await;
@@ -39,17 +42,17 @@ const HISTORY: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_are_those_of_a_known_history_whichever_replica_counts() {
-    let it = Harness::start().await;
+    let it = Harness::with(&SELDOM).await;
     let admin = it.admin().await;
     make_due(&it).await;
     it.sql(HISTORY).await;
-    let other = it.replica().await;
+    let other = Replica::start(&it.database, &SELDOM).await;
     it.database.until_counted().await;
 
     let stats = get(&it, &admin).await.expect("counted");
     assert_eq!(get(&other, &admin).await.expect("counted"), stats);
     let fresh: bool = it
-        .scalar("SELECT computed_at > now() - interval '1 min' FROM session_stats")
+        .scalar("SELECT computed_at > now() - interval '1 h' FROM session_stats")
         .await;
     assert!(fresh && stats.compute_time.is_some());
     // The operator's own is one of each.
@@ -68,7 +71,7 @@ async fn numbers_are_those_of_a_known_history_whichever_replica_counts() {
 
     assert_eq!(stats.days.len(), 31);
     let today: String = it
-        .scalar("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')")
+        .scalar("SELECT to_char(computed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM session_stats")
         .await;
     assert_eq!(stats.days[0].date, today);
     let counts: Vec<_> = stats.days[..4]
@@ -84,9 +87,12 @@ async fn numbers_are_those_of_a_known_history_whichever_replica_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_replica_counts_for_all_and_none_again_before_it_is_due() {
-    let it = Harness::start().await;
+    let it = Harness::with(&SELDOM).await;
     it.database.until_counted().await;
-    let (_second, _third) = (it.replica().await, it.replica().await);
+    let (_second, _third) = (
+        Replica::start(&it.database, &SELDOM).await,
+        Replica::start(&it.database, &SELDOM).await,
+    );
     let calls = |begins: &str| {
         format!(
             "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
@@ -98,34 +104,32 @@ async fn one_replica_counts_for_all_and_none_again_before_it_is_due() {
     it.database.wait_for(&claims, 3).await;
     assert_eq!(it.scalar::<i64>(&calls("WITH seen AS")).await, 1);
     // A count that took long is followed by a longer rest.
-    it.sql(
-        "UPDATE session_stats SET begun_at = now() - interval '10 min', took = interval '1 min'",
-    )
-    .await;
-    let _fourth = it.replica().await;
+    it.sql("UPDATE session_stats SET begun_at = now() - interval '10 h', took = interval '1 h'")
+        .await;
+    let _fourth = Replica::start(&it.database, &SELDOM).await;
     it.database.wait_for(&claims, 4).await;
     assert_eq!(it.scalar::<i64>(&calls("WITH seen AS")).await, 1);
-    it.sql("UPDATE session_stats SET took = interval '29 s'")
+    it.sql("UPDATE session_stats SET took = interval '29 min'")
         .await;
-    let _fifth = it.replica().await;
+    let _fifth = Replica::start(&it.database, &SELDOM).await;
     it.database.wait_for(&calls("WITH seen AS"), 2).await;
 }
 
 /// So that a count which comes to no end is not begun again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn count_that_fails_is_followed_by_a_rest_as_long_as_one_that_took_as_long() {
-    let it = Harness::start().await;
+    let it = Harness::with(&SELDOM).await;
     make_due(&it).await;
     it.sql("ALTER TABLE sessions RENAME COLUMN client_id TO broken")
         .await;
-    let _counting = Replica::launch(it.database.url(), &[]).await;
+    let _counting = Replica::launch(it.database.url(), &SELDOM).await;
     let took = "SELECT count(*) FROM session_stats WHERE took IS NOT NULL AND computed_at IS NULL";
     it.database.wait_for(took, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_100_largest_clients_are_told_of() {
-    let it = Harness::start().await;
+    let it = Harness::with(&SELDOM).await;
     let admin = it.admin().await;
     make_due(&it).await;
     it.sql(
@@ -134,7 +138,7 @@ async fn only_the_100_largest_clients_are_told_of() {
          FROM sessions AS s, generate_series(1, 102) AS n",
     )
     .await;
-    let _counting = it.replica().await;
+    let _counting = Replica::start(&it.database, &SELDOM).await;
     it.database.until_counted().await;
     let stats = get(&it, &admin).await.expect("counted");
     assert_eq!(stats.clients.len(), 100);
@@ -151,7 +155,7 @@ async fn only_the_100_largest_clients_are_told_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn before_the_first_count_the_caller_is_told_when_to_retry() {
-    let it = Harness::start().await;
+    let it = Harness::with(&SELDOM).await;
     let admin = it.admin().await;
     it.database.until_counted().await;
     for arrange in [

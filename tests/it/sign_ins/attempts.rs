@@ -98,7 +98,7 @@ async fn right_password_forgets_the_wrong_ones() {
 async fn right_password_waits_for_the_end_of_the_delay() {
     let it = Harness::start().await;
     it.create_user("ana", &[]).await;
-    count(&it, 14, 14, "now() - interval '8 min'").await;
+    count(&it, 14, 14, "now() - interval '7 min'").await;
     assert_refused(&it, "ana", PASSWORD).await;
     assert_eq!(counted(&it).await, (14, 14), "it was not checked");
     count(&it, 14, 14, "now() - interval '9 min'").await;
@@ -155,7 +155,7 @@ async fn first_wrong_passwords_bring_no_delay() {
 async fn checks_under_way_bring_a_delay_once_one_was_wrong() {
     let it = Harness::start().await;
     it.create_user("ana", &[]).await;
-    count(&it, 15, 1, "now() - interval '8 min'").await;
+    count(&it, 15, 1, "now() - interval '7 min'").await;
     assert_refused(&it, "ana", PASSWORD).await;
     assert_eq!(counted(&it).await, (15, 1), "it was not checked");
     count(&it, 15, 1, "now() - interval '9 min'").await;

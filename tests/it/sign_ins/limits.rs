@@ -6,8 +6,8 @@ use tonic::{Code, Status};
 
 use super::{WRONG, assert_refused, attempt, counted, events, with_password};
 use crate::harness::{
-    Harness, PASSWORD, PATIENT, Replica, SignedIn, authenticate, device, end_reason, metadata,
-    reason, request_id, successor,
+    Harness, PASSWORD, Replica, SignedIn, authenticate, device, end_reason, metadata, reason,
+    request_id, successor,
 };
 
 const LIVE: &str = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL";
@@ -49,7 +49,6 @@ fn assert_full(refused: &Status, limit: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_sign_ins_at_once_on_two_replicas_leave_as_many_sessions_as_are_allowed() {
     let options = ["--max-sessions-per-user=5", "--hashing-queue=50"];
-    let options = [&options[..], &PATIENT].concat();
     let it = Harness::with(&options).await;
     let other = Replica::start(&it.database, &options).await;
     it.create_user("ana", &[]).await;
@@ -75,7 +74,6 @@ async fn sign_ins_at_once_open_no_more_than_are_allowed_where_more_are_refused()
         "--when-sessions-full=refuse",
         "--hashing-queue=50",
     ];
-    let options = [&options[..], &PATIENT].concat();
     let it = Harness::with(&options).await;
     let other = Replica::start(&it.database, &options).await;
     it.create_user("ana", &[]).await;

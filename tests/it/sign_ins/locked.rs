@@ -47,7 +47,7 @@ async fn whatever_is_wrong_takes_the_same_two_statements() {
         .await;
     it.sql(
         "INSERT INTO user_sign_ins (user_id, attempts, failures, failed_at, opened) \
-         SELECT id, 9, 9, now(), 0 FROM users WHERE login = 'delayed'",
+         SELECT id, 50, 50, now(), 0 FROM users WHERE login = 'delayed'",
     )
     .await;
     let wal = "SELECT coalesce(sum(wal_records), 0)::bigint > 0 FROM pg_stat_statements \

@@ -33,16 +33,22 @@ pub(super) struct Fleet {
 impl Fleet {
     pub(super) async fn start(options: &[&str]) -> Self {
         let database = Database::create().await;
-        let start = async || ArcSwap::from_pointee(Replica::start(&database, options).await);
+        let options = Self::options(options);
+        let start = async || ArcSwap::from_pointee(Replica::start(&database, &options).await);
         let replicas = [start().await, start().await];
         Self { database, replicas }
+    }
+
+    /// People sign in all the time, which is to displace nobody.
+    fn options<'a>(options: &[&'a str]) -> Vec<&'a str> {
+        [options, &["--max-sessions-per-user=10000"]].concat()
     }
 
     /// One replica after the other makes place for a new one, and stops once the calls
     /// that it has begun are answered.
     pub(super) async fn replace(&self, options: &[&str]) {
         for place in &self.replicas {
-            let replica = Replica::start(&self.database, options).await;
+            let replica = Replica::start(&self.database, &Self::options(options)).await;
             place.store(Arc::new(replica));
         }
     }

@@ -151,7 +151,7 @@ async fn peer_that_speaks_plain_text_is_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn peers_who_never_finish_their_handshake_hold_up_nobody_and_are_closed() {
-    let it = Behind::start(&["--keepalive-timeout", "300ms"]).await;
+    let it = Behind::start(&["--keepalive-timeout", "2s"]).await;
     let mut silent = Vec::new();
     for _ in 0..200 {
         silent.push(TcpStream::connect(&it.address).await.expect("connects"));
@@ -176,7 +176,7 @@ async fn peers_who_never_finish_their_handshake_hold_up_nobody_and_are_closed() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connection_that_says_nothing_within_tls_is_closed() {
-    let it = Behind::start(&["--keepalive-timeout", "50ms"]).await;
+    let it = Behind::start(&["--keepalive-timeout", "2s"]).await;
     let mut stream = connect(&it, &["h2"]).await;
     let mut said = Vec::new();
     let _ = patiently("it is closed", stream.read_to_end(&mut said)).await;

@@ -265,7 +265,7 @@ async fn import_goes_on_past_the_servers_limit_on_calls() {
     let admin = it.admin().await;
     it.create_user("ana", &[]).await;
     let ana = it.sign_in("ana").await;
-    let hasty = Replica::start(&it.database, &["--request-timeout", "300ms"]).await;
+    let hasty = Replica::start(&it.database, &["--request-timeout", "2s"]).await;
     let lock = it.database.lock_session(&ana.session_id).await;
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let second = stream::once(async {

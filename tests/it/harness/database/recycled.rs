@@ -25,8 +25,6 @@ const SHAPE: &str = "SELECT concat_ws('/', \
 const TABLES: &str = "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class \
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
       AND NOT relispartition AND relname <> '__diesel_schema_migrations'";
-const DISCONNECT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-    WHERE datname = current_database() AND pid <> pg_backend_pid()";
 const FORGET: &str = "SELECT pg_stat_reset(), pg_stat_statements_reset(0, oid, 0) FROM pg_database \
     WHERE datname = current_database()";
 
@@ -45,43 +43,60 @@ pub(super) fn take() -> Option<String> {
 
 /// Empties a database, or drops it where its test changed more than rows. In the
 /// background: the next test need not wait for it.
-pub(super) fn give_back(cluster: &Cluster, name: String) {
-    let (admin, own) = (cluster.url("postgres"), cluster.url(&name));
+pub(super) fn give_back(cluster: &'static Cluster, name: String) {
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let admin = connect(&admin).await;
-            match recycle(&admin, &name, &own).await {
+            let admin = connect(&cluster.url("postgres")).await;
+            match recycle(cluster, &admin, &name).await {
                 Ok(Some(free)) => FREE.lock().expect("no panic under the lock").push(free),
-                Ok(None) | Err(_) => {
-                    let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                    let _ = admin.batch_execute(&drop).await;
-                }
+                Ok(None) => {}
+                Err(_) => drop(discard(&admin, &name).await),
             }
         });
     });
 }
 
-async fn recycle(admin: &Client, name: &str, url: &str) -> Result<Option<String>, Error> {
+async fn recycle(cluster: &Cluster, admin: &Client, name: &str) -> Result<Option<String>, Error> {
+    // Servers of the ended test that are still on their way out do not find it again. It is
+    // renamed once all their connections are gone, with what they had counted.
+    let free = fresh_name();
+    let rename = [
+        format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+        format!("ALTER DATABASE {name} RENAME TO {free}"),
+        format!("ALTER DATABASE {free} ALLOW_CONNECTIONS true"),
+    ];
+    for statement in rename {
+        admin.batch_execute(&statement).await?;
+    }
+    match empty(&cluster.url(&free)).await {
+        Ok(true) => Ok(Some(free)),
+        Ok(false) | Err(_) => discard(admin, &free).await.map(|()| None),
+    }
+}
+
+/// Whether a database is as the template again.
+async fn empty(url: &str) -> Result<bool, Error> {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     let connection = tokio::spawn(connection);
-    client.query(DISCONNECT, &[]).await?;
     if Some(&shape(&client).await?) != TEMPLATE_SHAPE.get() {
-        return Ok(None);
+        return Ok(false);
     }
     let tables: String = client.query_one(TABLES, &[]).await?.get(0);
     client.batch_execute(&format!("TRUNCATE {tables}")).await?;
     client.query(FORGET, &[]).await?;
     drop(client);
     let _ = connection.await;
-    // Servers of the ended test that are still on their way out do not find it again.
-    let free = fresh_name();
-    let rename = format!("ALTER DATABASE {name} RENAME TO {free}");
-    admin.batch_execute(&rename).await?;
-    Ok(Some(free))
+    Ok(true)
+}
+
+async fn discard(admin: &Client, name: &str) -> Result<(), Error> {
+    let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    admin.batch_execute(&drop).await
 }
 
 async fn shape(client: &Client) -> Result<String, Error> {

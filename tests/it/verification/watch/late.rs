@@ -47,7 +47,7 @@ async fn transaction_that_commits_late_is_told_when_it_has() {
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_that_takes_longer_than_any_of_ours_is_told_when_it_commits() {
     let it = Harness::start().await;
-    let replica = Replica::start(&it.database, &["--statement-timeout", "300ms"]).await;
+    let replica = Replica::looking_back(&it.database, "300ms").await;
     // Longer than five times that, and a look before.
     assert_told_when_committed(&it, &replica, "2500 ms").await;
 }
@@ -71,8 +71,7 @@ async fn transaction_that_hides_when_it_began_is_told_when_it_commits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revocations_that_are_settled_are_not_read_by_every_look() {
-    // Longer than this test waits.
-    let it = Harness::with(&["--statement-timeout", "10m"]).await;
+    let it = Harness::start().await;
     it.subject("ana", &[]).await;
     it.sql("UPDATE sessions SET revoked_at = now(), end_reason = 'LOGGED_OUT'")
         .await;
