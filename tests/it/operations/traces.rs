@@ -1,14 +1,16 @@
 //! Traces: the caller's context goes on, no secret is in them, and a collector that is not
 //! there is nobody's trouble.
 
+use std::process::Command;
+
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use rollcall::proto::v1::{AuthenticateRequest, RefreshRequest, auth_client::AuthClient};
 use serde_json::Value;
-use tonic::Request;
+use tonic::{Request, transport::Channel};
 
 use super::collector::{Collector, attribute};
-use crate::harness::{Harness, PASSWORD, Process, authenticate, request_id};
+use crate::harness::{Harness, PASSWORD, Process, authenticate, process::rollcall, request_id};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -32,8 +34,23 @@ fn refresh(refresh_token: &str) -> RefreshRequest {
     }
 }
 
-async fn serve(it: &Harness, options: &[&str]) -> (Process, AuthClient<tonic::transport::Channel>) {
-    let process = Process::serve(it.database.url(), options).await;
+async fn serve(it: &Harness, options: &[&str]) -> (Process, AuthClient<Channel>) {
+    // At once, so that a test need not rely on the little time that the last have at the end.
+    serve_in(it, "OTEL_BSP_SCHEDULE_DELAY=50", options).await
+}
+
+/// A server with a variable in its environment.
+async fn serve_in(
+    it: &Harness,
+    assigned: &str,
+    options: &[&str],
+) -> (Process, AuthClient<Channel>) {
+    let command = rollcall(&["serve", "--listen", "127.0.0.1:0"]);
+    // The harness clears the environment of what it starts, but for what `env` says.
+    let mut through_env = Command::new("env");
+    through_env.arg(assigned).arg(command.get_program());
+    through_env.args(command.get_args()).args(options);
+    let process = Process::start(through_env, it.database.url()).await;
     process.line_with("\"serving\"").await;
     let auth = AuthClient::new(process.channel().await);
     (process, auth)
@@ -66,9 +83,8 @@ async fn sampled_call_continues_the_callers_trace_down_to_its_statements() {
     let request = within(refresh(&phone.refresh_token), "01");
     auth.refresh(request).await.expect("refreshes");
 
-    // What is left is sent at the end.
-    let log = end(process).await;
     let spans = collector.spans_with(REFRESH).await;
+    let log = end(process).await;
     let call = named(&spans, REFRESH);
     assert_eq!(hex(&call.trace_id), TRACE);
     assert_eq!(hex(&call.parent_span_id), PARENT);
@@ -102,8 +118,8 @@ async fn call_of_an_unsampled_trace_is_in_none_and_its_lines_have_no_id() {
         .await
         .expect("refreshes");
 
-    let log = end(process).await;
     let spans = collector.spans_with(REFRESH).await;
+    let log = end(process).await;
     let calls: Vec<&Span> = spans.iter().filter(|span| span.name == REFRESH).collect();
     assert_eq!(calls.len(), 1, "{calls:#?}");
     assert_ne!(hex(&calls[0].trace_id), TRACE);
@@ -153,6 +169,7 @@ async fn no_password_token_or_login_is_in_a_trace_and_hashing_is() {
     auth.refresh(within(refresh(&tokens.refresh_token), "01"))
         .await
         .expect("refreshes");
+    let spans = collector.spans_with(REFRESH).await;
     // What only traces have is not in the log, which says of each line whose call it is.
     for line in end(process).await {
         let span = line["span"]["name"].as_str().unwrap_or("call");
@@ -163,7 +180,6 @@ async fn no_password_token_or_login_is_in_a_trace_and_hashing_is() {
         assert!(!["statement", "hash password"].contains(&span), "{line}");
     }
 
-    let spans = collector.spans_with(REFRESH).await;
     let hashing = named(&spans, "hash password");
     let parent = spans
         .iter()
@@ -203,19 +219,12 @@ async fn collector_that_is_not_there_harms_nothing() {
 async fn standard_variable_of_opentelemetry_is_taken() {
     let collector = Collector::start().await;
     let it = Harness::start().await;
-    let mut command = crate::harness::process::rollcall(&["serve", "--listen", "127.0.0.1:0"]);
-    command.args(["--log", "info"]);
-    // The harness clears the environment of what it starts, but for what `env` says.
     let assigned = format!("OTEL_EXPORTER_OTLP_ENDPOINT={}", collector.endpoint);
-    let mut through_env = std::process::Command::new("env");
-    through_env.arg(assigned).arg(command.get_program());
-    through_env.args(command.get_args());
-    let process = Process::start(through_env, it.database.url()).await;
-    process.line_with("\"serving\"").await;
-    let mut auth = AuthClient::new(process.channel().await);
+    let (process, mut auth) = serve_in(&it, &assigned, &["--log", "info"]).await;
     auth.refresh(within(refresh("rcr_garbage"), "01"))
         .await
         .expect_err("is garbage");
+    // What is left is sent at the end.
     end(process).await;
     let spans = collector.spans_with(REFRESH).await;
     let code = attribute(named(&spans, REFRESH), "rpc.response.status_code");
