@@ -95,6 +95,14 @@ const ENDS: [End; 9] = [
     ("replace", &["phone"]),
 ];
 
+/// Logs a device out, and waits until a watcher is told.
+async fn log_out_and_be_told(it: &Harness, device: &SignedIn, watch: &mut Watch) {
+    let refresh_token = device.refresh_token.clone();
+    let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
+    logout.expect("logs out");
+    watch.until_ended(&device.session_id).await;
+}
+
 async fn end(it: &Harness, admin: &SignedIn, subject: &Subject, how: &str) {
     match how {
         "disable" => {
@@ -207,10 +215,7 @@ async fn revoke_on_one_replica_is_told_by_the_other() {
     let service = it.service().await;
     let ana = it.subject("ana", &[]).await;
     let (mut watch, _) = Watch::open(&other, &service, "").await;
-    let refresh_token = ana.phone.refresh_token.clone();
-    let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
-    logout.expect("logs out");
-    watch.until_ended(&ana.phone.session_id).await;
+    log_out_and_be_told(&it, &ana.phone, &mut watch).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,10 +224,7 @@ async fn late_watcher_gets_what_happened_before_in_the_snapshot() {
     let service = it.service().await;
     let ana = it.subject("ana", &[]).await;
     let (mut early, _) = Watch::open(&it, &service, "").await;
-    let refresh_token = ana.phone.refresh_token.clone();
-    let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
-    logout.expect("logs out");
-    early.until_ended(&ana.phone.session_id).await;
+    log_out_and_be_told(&it, &ana.phone, &mut early).await;
     let (late, whole) = Watch::open(&it, &service, "").await;
     assert!(whole && late.ended.contains(&ana.phone.session_id));
     // A replica that starts later finds it in the database.
@@ -259,11 +261,10 @@ async fn cursor_resumes_on_another_replica_that_has_looked_for_as_long() {
     let later = "now() > (SELECT min(created_at) FROM users) + interval '1600 ms'";
     it.database.until(later).await;
     let (mut watch, _) = Watch::open(&one, &service, "").await;
+    // A look from then on.
+    log_out_and_be_told(&it, &ana.laptop, &mut watch).await;
     let earlier = watch.cursor.clone();
-    let refresh_token = ana.phone.refresh_token.clone();
-    let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
-    logout.expect("logs out");
-    watch.until_ended(&ana.phone.session_id).await;
+    log_out_and_be_told(&it, &ana.phone, &mut watch).await;
 
     let (mut resumed, whole) = Watch::open(&other, &service, &earlier).await;
     assert!(!whole);

@@ -1,8 +1,6 @@
 //! How far the looks of the feed go back.
 
-use rollcall::proto::v1;
-
-use super::Watch;
+use super::{Watch, log_out_and_be_told};
 use crate::harness::{Harness, Replica, patiently};
 
 /// Ends a session in a transaction that commits when it is so old, and asserts that it is told
@@ -32,10 +30,7 @@ async fn assert_told_when_committed(it: &Harness, replica: &Replica, old: &str) 
 
 async fn until_a_logout_is_told(it: &Harness, watch: &mut Watch) {
     let ben = it.sign_in("ben").await;
-    let refresh_token = ben.refresh_token.clone();
-    let logout = it.auth().logout(v1::LogoutRequest { refresh_token }).await;
-    logout.expect("logs out");
-    watch.until_ended(&ben.session_id).await;
+    log_out_and_be_told(it, &ben, watch).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
