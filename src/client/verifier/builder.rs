@@ -158,13 +158,11 @@ impl VerifierBuilder {
         let shared = Shared::new(issuer, audience, self.leeway, self.max_staleness, keys);
         let shared = Arc::new(shared);
         let tokens = account.source(&endpoint)?;
-        let feed = Feed::new(shared.clone(), endpoint, tokens.clone());
+        let limit = self.connect_timeout;
+        let feed = Feed::new(shared.clone(), endpoint, tokens.clone(), limit);
         let beginning = begin(&shared, &address, feed);
-        let begun = timeout(self.connect_timeout, beginning).await;
-        let tasks = begun.unwrap_or(Err(ConnectError::TimedOut {
-            address,
-            limit: self.connect_timeout,
-        }))?;
+        let begun = timeout(limit, beginning).await;
+        let tasks = begun.unwrap_or(Err(ConnectError::TimedOut { address, limit }))?;
         Ok(Verifier {
             shared,
             when_stale: self.when_stale,
@@ -222,7 +220,7 @@ async fn begin(
         Broken::Status(status) => ConnectError::of(address, *status),
         Broken::Silent => ConnectError::TimedOut {
             address: address.to_owned(),
-            limit: shared.silence(),
+            limit: feed.silence,
         },
     })?;
 

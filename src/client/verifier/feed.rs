@@ -36,6 +36,8 @@ pub(super) struct Feed {
     /// The latest time that any stream told.
     latest: Option<i64>,
     retention: Duration,
+    /// For how long the server may be silent.
+    pub(super) silence: Duration,
     backoff: Backoff,
 }
 
@@ -59,7 +61,14 @@ impl From<Status> for Broken {
 type Stream = Streaming<WatchRevocationsResponse>;
 
 impl Feed {
-    pub(super) fn new(shared: Arc<Shared>, endpoint: Endpoint, tokens: TokenSource) -> Self {
+    /// A feed that may take as long as `silence` to say anything when it is first opened: who
+    /// begins has nothing to go by yet, and waits for as long as beginning may take.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        endpoint: Endpoint,
+        tokens: TokenSource,
+        silence: Duration,
+    ) -> Self {
         Self {
             shared,
             endpoint,
@@ -68,12 +77,14 @@ impl Feed {
             cursor: String::new(),
             latest: None,
             retention: Duration::ZERO,
+            silence,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
         }
     }
 
     /// Follows a feed that is open, and opens it again, for ever.
     pub(super) async fn run(mut self, mut stream: Stream) {
+        self.silence = self.shared.silence();
         loop {
             let mut broken = self.follow(&mut stream).await;
             stream = loop {
@@ -112,7 +123,7 @@ impl Feed {
             cursor: self.cursor.clone(),
         });
         let mut client = VerificationClient::new(channel(&self.endpoint));
-        let opening = timeout(self.shared.silence(), client.watch_revocations(request));
+        let opening = timeout(self.silence, client.watch_revocations(request));
         let opened = opening.await.map_err(|_| Broken::Silent)?;
         Ok(opened?.into_inner())
     }
@@ -165,7 +176,7 @@ impl Feed {
     }
 
     async fn next(&self, stream: &mut Stream) -> Result<WatchRevocationsResponse, Broken> {
-        let message = timeout(self.shared.silence(), stream.message()).await;
+        let message = timeout(self.silence, stream.message()).await;
         let ended = || Status::unavailable("the server ended the stream");
         let message = message.map_err(|_| Broken::Silent)??;
         Ok(message.ok_or_else(ended)?)

@@ -23,7 +23,7 @@ use crate::{
 
 /// At most one fetch in this time, however many tokens name keys that are not known.
 const FETCH_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a fetch may take.
+/// How long a fetch may take, but for the first: beginning has a limit of its own.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that keys are kept without asking, whatever the answer allows.
 const LONGEST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -106,7 +106,9 @@ impl Keys {
     }
 
     async fn try_fetch(&self) {
-        if let Err(status) = self.fetch().await {
+        let late = || Status::deadline_exceeded("no answer to GetJwks");
+        let fetched = timeout(FETCH_TIMEOUT, self.fetch()).await;
+        if let Err(status) = fetched.unwrap_or_else(|_| Err(late())) {
             tracing::warn!(%status, "the keys could not be fetched, and stay as they are");
         }
         self.fetches.fetch_add(1, Ordering::Release);
@@ -114,11 +116,7 @@ impl Keys {
 
     async fn fetch(&self) -> Result<(), Status> {
         let mut client = self.client.clone();
-        let asked = client.get_jwks(v1::GetJwksRequest {});
-        let answer = timeout(FETCH_TIMEOUT, asked)
-            .await
-            .map_err(|_| Status::deadline_exceeded("no answer to GetJwks"))??
-            .into_inner();
+        let answer = client.get_jwks(v1::GetJwksRequest {}).await?.into_inner();
         let keys = answer.keys.iter();
         let set: KeySet = keys
             .filter_map(|jwk| Some((jwk.kid.clone(), verifying_key(jwk)?)))

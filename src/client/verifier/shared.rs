@@ -47,7 +47,7 @@ impl Shared {
         self.revocations.store(Arc::new(revocations));
     }
 
-    /// For how long the feed may be silent before it is opened anew.
+    /// For how long a feed that is followed may be silent before it is opened anew.
     pub(super) fn silence(&self) -> Duration {
         self.max_staleness / 2
     }
