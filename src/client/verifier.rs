@@ -27,9 +27,6 @@ use shared::Shared;
 pub use builder::VerifierBuilder;
 pub use error::{ConnectError, VerifyError};
 
-/// How long a question to Rollcall may take while a request waits for it.
-const ASK_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// What to do about good tokens while the revocations are not known, because the feed was
 /// not heard for longer than [`VerifierBuilder::max_staleness`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +37,8 @@ pub enum WhenStale {
     Refuse,
     /// Take them until they expire, as a service does that knows no revocations at all.
     AllowUntilExpiry,
-    /// Ask Rollcall about each. Where it cannot be asked, take none.
+    /// Ask Rollcall about each. Where it cannot be asked, or has not answered within
+    /// [`VerifierBuilder::ask_timeout`], take none.
     Introspect,
 }
 
@@ -56,6 +54,8 @@ pub enum WhenStale {
 pub struct Verifier {
     shared: Arc<Shared>,
     when_stale: WhenStale,
+    /// How long a question to Rollcall may take while a request waits for it.
+    ask_timeout: Duration,
     channel: Channel,
     tokens: TokenSource,
     _tasks: Arc<JoinSet<()>>,
@@ -112,7 +112,7 @@ impl Verifier {
         match verdict {
             Err(VerifyError::Stale(_)) if self.when_stale == WhenStale::Introspect => {
                 let claims = self.shared.judge(token)?;
-                let asked = timeout(ASK_TIMEOUT, self.introspect(token, claims)).await;
+                let asked = timeout(self.ask_timeout, self.introspect(token, claims)).await;
                 asked.unwrap_or_else(|_| Err(VerifyError::Unavailable(late().into())))
             }
             verdict => verdict,
@@ -160,7 +160,7 @@ impl Verifier {
             };
             auth.renew(request).await
         };
-        in_time(ASK_TIMEOUT, renewal).await
+        in_time(self.ask_timeout, renewal).await
     }
 
     async fn introspect(&self, token: &str, mut claims: Claims) -> Result<Claims, VerifyError> {

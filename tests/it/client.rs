@@ -10,6 +10,8 @@ mod renewal;
 mod token_source;
 mod verifier;
 
+use std::time::Duration;
+
 use rollcall::{
     client::{Verifier, VerifierBuilder},
     proto::v1,
@@ -18,9 +20,21 @@ use rollcall::{
 use crate::harness::{PASSWORD, eventually};
 use fake::{AUDIENCE, Fake, ISSUER};
 
+/// How long nothing takes, even where the machine stalls again and again.
+const AGES: Duration = Duration::from_secs(600);
+
+/// A verifier whose limits a stall of the machine does not reach: its feed neither breaks nor
+/// is stale for that, and whatever it asks is answered in time.
+pub fn patient(builder: VerifierBuilder) -> VerifierBuilder {
+    builder
+        .max_staleness(AGES)
+        .connect_timeout(AGES)
+        .ask_timeout(AGES)
+}
+
 /// A verifier for what the fake issues.
 fn builder(fake: &Fake) -> VerifierBuilder {
-    Verifier::builder(fake.url())
+    patient(Verifier::builder(fake.url()))
         .issuer(ISSUER)
         .audience(AUDIENCE)
         .sign_in("shop", PASSWORD)

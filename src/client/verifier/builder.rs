@@ -27,6 +27,8 @@ const MAX_STALENESS: Duration = Duration::from_secs(15);
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
 /// How long beginning may take by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a question that a request waits for may take by default.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// As which application a verifier signs in.
 const CLIENT_ID: &str = "rollcall-verifier";
 
@@ -40,6 +42,7 @@ pub struct VerifierBuilder {
     max_staleness: Duration,
     leeway: Duration,
     connect_timeout: Duration,
+    ask_timeout: Duration,
 }
 
 /// Whose access token opens the feed.
@@ -59,6 +62,7 @@ impl VerifierBuilder {
             max_staleness: MAX_STALENESS,
             leeway: Duration::ZERO,
             connect_timeout: CONNECT_TIMEOUT,
+            ask_timeout: ASK_TIMEOUT,
         }
     }
 
@@ -135,6 +139,15 @@ impl VerifierBuilder {
         self
     }
 
+    /// How long Rollcall may take to answer while a request waits: to introspect its token, with
+    /// [`WhenStale::Introspect`], or to renew it, behind a layer that does. Default: 2 s. Then
+    /// the request is refused as one whose token cannot be checked at the moment.
+    #[must_use]
+    pub fn ask_timeout(mut self, limit: Duration) -> Self {
+        self.ask_timeout = limit;
+        self
+    }
+
     /// Signs in, fetches the keys, checks that the server issues what is to be taken, and
     /// waits for the known revocations. From then on the verifier works from memory.
     ///
@@ -166,6 +179,7 @@ impl VerifierBuilder {
         Ok(Verifier {
             shared,
             when_stale: self.when_stale,
+            ask_timeout: self.ask_timeout,
             channel,
             tokens,
             _tasks: Arc::new(tasks),
@@ -183,6 +197,7 @@ impl fmt::Debug for VerifierBuilder {
             .field("max_staleness", &self.max_staleness)
             .field("leeway", &self.leeway)
             .field("connect_timeout", &self.connect_timeout)
+            .field("ask_timeout", &self.ask_timeout)
             .finish_non_exhaustive()
     }
 }

@@ -1,18 +1,21 @@
 //! Single-token clients behind the layer.
 
+use std::time::Duration;
+
 use http::Response;
 use rollcall::client::{Origin, VerifyLayer, WhenStale};
 use rollcall::proto::v1::ErrorReason;
 use serde_json::json;
+use tokio::{sync::watch, task::JoinSet};
 use tonic::{Code, Status};
 
 use super::{
-    connect,
+    builder, connect, eventually,
     fake::{Fake, Reply, Signer, refused},
     feed::stale,
     layer::{ask, authorization},
 };
-use crate::harness::claims;
+use crate::harness::{claims, patiently};
 
 /// An expired token of a single-token session.
 fn expired(fake: &Fake) -> String {
@@ -38,6 +41,12 @@ async fn stale_layer(fake: &Fake, when_stale: WhenStale) -> VerifyLayer {
 
 async fn layer(fake: &Fake) -> VerifyLayer {
     VerifyLayer::new(connect(fake).await).renew_single_tokens()
+}
+
+/// What the service answers to a request with this token.
+fn call(layer: &VerifyLayer, token: &str) -> impl Future<Output = Response<String>> + use<> {
+    let (layer, token) = (layer.clone(), authorization(token));
+    async move { ask(&layer, "/", &[("authorization", &token)]).await }
 }
 
 fn successor(response: &Response<String>) -> Option<&str> {
@@ -208,16 +217,48 @@ async fn nothing_is_renewed_while_a_stale_verifier_would_refuse_the_successor() 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_unknown_keys_are_sent_a_few_at_a_time_and_the_others_refused() {
     const MANY: usize = 200;
+    const AT_A_TIME: usize = 16;
     let fake = Fake::start();
     let layer = layer(&fake).await;
-    let hanging = (0..MANY).map(|_| Reply::Hang);
-    fake.auth().replies = hanging.collect();
-    let token = authorization(&unvouched());
-    let headers = [("authorization", &*token)];
-    let calls = (0..MANY).map(|_| ask(&layer, "/", &headers));
-    let answers = futures_util::future::join_all(calls).await;
-    let sent = fake.auth().renewals.len();
-    assert!((16..MANY).contains(&sent), "{sent}");
-    let refused = answers.iter().filter(|answer| answer.status() == 401);
-    assert_eq!(refused.count(), MANY - sent);
+    let (gate, held) = watch::channel(());
+    let replies = (0..MANY).map(|_| Reply::Hold(held.clone()));
+    fake.auth().replies = replies.collect();
+    let token = unvouched();
+    let mut calls = JoinSet::new();
+    for _ in 0..MANY {
+        calls.spawn(call(&layer, &token));
+    }
+    for _ in AT_A_TIME..MANY {
+        let answered = patiently("one too many is refused", calls.join_next()).await;
+        let answer = answered.expect("a call").expect("no panic");
+        assert_eq!(answer.status(), 401);
+    }
+    let all_are_sent = || fake.auth().renewals.len() == AT_A_TIME;
+    eventually("the others are sent", all_are_sent).await;
+    drop(gate);
+    for answer in calls.join_all().await {
+        assert_eq!(answer.body(), "reader");
+    }
+    assert_eq!(fake.auth().renewals.len(), AT_A_TIME);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewal_is_waited_for_as_long_as_the_verifier_is_told() {
+    let fake = Fake::start();
+    let (gate, held) = watch::channel(());
+    let replies = (0..2).map(|_| Reply::Hold(held.clone()));
+    fake.auth().replies = replies.collect();
+    let token = expired(&fake);
+    let patient = tokio::spawn(call(&layer(&fake).await, &token));
+    let is_sent = || !fake.auth().renewals.is_empty();
+    eventually("the patient one asks", is_sent).await;
+
+    // It began later, and gives up earlier.
+    let hasty = builder(&fake).ask_timeout(Duration::from_millis(50));
+    let hasty = hasty.connect().await.expect("connects");
+    let hasty = VerifyLayer::new(hasty).renew_single_tokens();
+    let refused = patiently("the hasty one gives up", call(&hasty, &token)).await;
+    assert_eq!(refused.status(), 503);
+    drop(gate);
+    assert_eq!(patient.await.expect("no panic").body(), "reader");
 }

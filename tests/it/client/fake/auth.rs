@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use rollcall::proto::v1::{self, ErrorReason, auth_server::Auth};
 use serde_json::json;
+use tokio::sync::watch;
 use tonic::{Code, Request, Response, Status};
 
 use super::{Signer, State, claims, now, refused, unpoisoned};
@@ -19,6 +20,8 @@ pub enum Reply {
     Refuse(Status),
     /// Never.
     Hang,
+    /// As it should be, once the sender is gone.
+    Hold(watch::Receiver<()>),
 }
 
 /// What `Auth` knows and has seen.
@@ -103,6 +106,10 @@ async fn deliver<T>(how: Reply, reply: impl FnOnce() -> Result<T, Status>) -> Re
         }
         Reply::Refuse(status) => Err(status),
         Reply::Hang => std::future::pending().await,
+        Reply::Hold(mut held) => {
+            while held.changed().await.is_ok() {}
+            reply()
+        }
     }
 }
 
