@@ -11,7 +11,10 @@ use super::{
     mint::Mint,
     present,
 };
-use crate::harness::{Harness, PASSWORD, SignedIn, Subject, good_request, reason, rpcs};
+use crate::{
+    client::patient,
+    harness::{Harness, PASSWORD, SignedIn, Subject, good_request, reason, rpcs},
+};
 
 /// A deployment, whoever tells good tokens from bad ones there, and the forge of an
 /// operator's tokens.
@@ -45,7 +48,8 @@ impl World {
         let it = Harness::start().await;
         let admin = single_token_admin(&it).await;
         let service = it.service().await;
-        let verifier = Verifier::builder(format!("http://{}", it.address))
+        // One that opened its feed again would send a statement.
+        let verifier = patient(Verifier::builder(format!("http://{}", it.address)))
             .issuer("https://id.test")
             .audience("rollcall")
             .sign_in("orders", PASSWORD)

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{
     eventually,
     layer::{ask, authorization},
-    phone,
+    patient, phone,
 };
 use crate::{
     access_tokens::Mint,
@@ -29,7 +29,7 @@ fn url(it: &Replica) -> String {
 /// A verifier with the account of a service.
 async fn builder(it: &Replica) -> VerifierBuilder {
     it.create_user("orders", &["service"]).await;
-    Verifier::builder(url(it))
+    patient(Verifier::builder(url(it)))
         .issuer("https://id.test")
         .audience("rollcall")
         .sign_in("orders", PASSWORD)
@@ -154,7 +154,7 @@ async fn killed_server_stops_no_good_token() {
 async fn account_without_the_role_is_told_so() {
     let it = Harness::start().await;
     ana(&it).await;
-    let builder = Verifier::builder(url(&it))
+    let builder = patient(Verifier::builder(url(&it)))
         .issuer("https://id.test")
         .audience("rollcall")
         .sign_in("ana", PASSWORD);

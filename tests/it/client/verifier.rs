@@ -1,6 +1,6 @@
 //! What a verifier takes, what it refuses, and how it says that it cannot begin.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rollcall::{
     client::{ConnectError, Invalid, Verifier, VerifyError, WhenStale},
@@ -13,12 +13,18 @@ use tonic::Code;
 use super::{
     builder, connect, eventually,
     fake::{Fake, Signer, refused},
-    timestamp,
+    patient, timestamp,
 };
 use crate::harness::claims;
 
 /// A second, in microseconds.
 const SECOND: i64 = 1_000_000;
+
+/// How often the keys may have been fetched since `begun`, which was before the first time:
+/// at most once in 5 s.
+fn most_fetches(begun: Instant) -> usize {
+    1 + usize::try_from(begun.elapsed().as_secs() / 5).expect("a test is short")
+}
 
 fn is_ok(verifier: &Verifier, token: &str) -> bool {
     verifier.verify(token).is_ok()
@@ -174,6 +180,7 @@ async fn dropped_key_is_distrusted_at_once_and_the_keys_are_fetched_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn thousand_unknown_kids_cause_no_fetch_storm() {
     let fake = Fake::start();
+    let begun = Instant::now();
     let verifier = connect(&fake).await;
     let claims = super::fake::claims();
     let checks = (0..1_000).map(|number| {
@@ -186,12 +193,13 @@ async fn thousand_unknown_kids_cause_no_fetch_storm() {
     });
     futures_util::future::join_all(checks).await;
     let fetches = fake.feed().fetches;
-    assert!(fetches <= 2, "{fetches}");
+    assert!(fetches <= most_fetches(begun), "{fetches}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn key_that_was_published_meanwhile_is_fetched_when_a_token_names_it() {
     let fake = Fake::start();
+    let begun = Instant::now();
     let verifier = connect(&fake).await;
     let next = Signer::new("second");
     fake.feed().keys.push(next.jwk());
@@ -199,7 +207,8 @@ async fn key_that_was_published_meanwhile_is_fetched_when_a_token_names_it() {
     // At most one fetch in a while: the first tries can come too early.
     let fetching = async { while verifier.check(&token).await.is_err() {} };
     crate::harness::patiently("the key is fetched", fetching).await;
-    assert_eq!(fake.feed().fetches, 2);
+    let fetches = fake.feed().fetches;
+    assert!((2..=most_fetches(begun)).contains(&fetches), "{fetches}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,7 +238,7 @@ async fn each_misconfiguration_is_named() {
         let text = error_chain(&error).replace(&fake.url(), "URL");
         said.push_str(&format!("{what}: {text}\n"));
     };
-    let closed = || Verifier::builder("http://127.0.0.1:1");
+    let closed = || patient(Verifier::builder("http://127.0.0.1:1"));
     say("no issuer", closed().connect().await);
     say("no audience", closed().issuer("i").connect().await);
     say(
@@ -275,7 +284,7 @@ async fn what_is_not_rollcall_is_said_to_be_something_else() {
         .add_service(health)
         .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener));
     tokio::spawn(other);
-    let builder = Verifier::builder(format!("http://{address}"))
+    let builder = patient(Verifier::builder(format!("http://{address}")))
         .issuer("i")
         .audience("a")
         .sign_in("shop", "p");
