@@ -15,19 +15,42 @@ use super::{
 };
 
 /// From when on the feed is stale in these tests, where it is to become so.
-const SOON: Duration = Duration::from_millis(300);
+pub(super) const SOON: Duration = Duration::from_millis(300);
 
 pub(super) async fn with(fake: &Fake, when_stale: WhenStale) -> Verifier {
     let builder = builder(fake).when_stale(when_stale).max_staleness(SOON);
     builder.connect().await.expect("connects")
 }
 
+/// Lets the feed fall silent, and waits until the one verifier that is [`SOON`] stale is so,
+/// and stays so.
+pub(super) async fn silence(fake: &Fake, verifier: &Verifier) {
+    let opened = {
+        let mut feed = fake.feed();
+        feed.silent = true;
+        feed.cursors.len()
+    };
+    // What was told before may be read late, and only from a stream that is not given up.
+    let is_given_up = || fake.feed().cursors.len() > opened;
+    eventually("the feed is opened again", is_given_up).await;
+    eventually("the feed is stale", || verifier.is_stale()).await;
+}
+
 /// A verifier that has become stale.
 pub(super) async fn stale(fake: &Fake, when_stale: WhenStale) -> Verifier {
     let verifier = with(fake, when_stale).await;
-    fake.feed().silent = true;
-    eventually("the feed is stale", || verifier.is_stale()).await;
+    silence(fake, &verifier).await;
     verifier
+}
+
+/// Lets the feed's time stand still, and waits until a verifier is stale by that and stays so.
+async fn freeze(fake: &Fake, verifier: &Verifier) {
+    fake.feed().frozen = Some(now());
+    // Once the second is known, the time of the first was heard, and all before it.
+    for _ in 0..2 {
+        catches_up(fake, verifier).await;
+    }
+    eventually("the feed is stale", || verifier.is_stale()).await;
 }
 
 /// Waits until a verifier knows of a session that ended now.
@@ -160,17 +183,14 @@ async fn silent_feed_is_opened_again() {
 async fn feed_whose_time_stands_still_is_stale_however_much_it_says() {
     let fake = Fake::start();
     let verifier = with(&fake, WhenStale::Refuse).await;
-    fake.feed().frozen = Some(now());
-    eventually("the feed is stale", || verifier.is_stale()).await;
-    assert_eq!(fake.feed().cursors.len(), 1);
+    freeze(&fake, &verifier).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feed_that_opens_again_at_the_same_time_is_stale_still() {
     let fake = Fake::start();
     let verifier = with(&fake, WhenStale::Refuse).await;
-    fake.feed().frozen = Some(now());
-    eventually("the feed is stale", || verifier.is_stale()).await;
+    freeze(&fake, &verifier).await;
     // It opens again, and tells what it knows up to the same time.
     let token = fake.token(|_| {});
     {
@@ -198,10 +218,8 @@ async fn database_whose_clock_was_set_back_is_believed_once_it_moves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stale_verifier_that_is_to_refuse_takes_nothing_until_it_hears_again() {
     let fake = Fake::start();
-    let verifier = with(&fake, WhenStale::Refuse).await;
+    let verifier = stale(&fake, WhenStale::Refuse).await;
     let token = fake.token(|_| {});
-    fake.feed().silent = true;
-    eventually("the feed is stale", || verifier.is_stale()).await;
     assert!(matches!(
         verifier.verify(&token),
         Err(VerifyError::Stale(_))
@@ -224,9 +242,9 @@ async fn stale_verifier_that_is_to_allow_takes_good_tokens_and_no_others() {
     let verifier = with(&fake, WhenStale::AllowUntilExpiry).await;
     let (good, ended) = (fake.token(|_| {}), fake.token(|_| {}));
     fake.feed().end_session(&ended);
-    eventually("the session ends", || verifier.verify(&ended).is_err()).await;
-    fake.feed().silent = true;
-    eventually("the feed is stale", || verifier.is_stale()).await;
+    let has_ended = || matches!(verifier.verify(&ended), Err(VerifyError::SessionEnded));
+    eventually("the session ends", has_ended).await;
+    silence(&fake, &verifier).await;
     assert!(verifier.verify(&good).is_ok());
     assert!(verifier.check(&good).await.is_ok());
     assert!(matches!(

@@ -1,5 +1,7 @@
 //! A verifier that asks Rollcall about each token while its feed is stale.
 
+use std::time::Duration;
+
 use rollcall::{
     client::{VerifyError, WhenStale},
     proto::v1::{ErrorReason, IntrospectResponse},
@@ -9,8 +11,11 @@ use tonic::Code;
 use super::{
     builder,
     fake::{Fake, Reply, refused},
-    feed::stale,
+    feed::{SOON, silence, stale},
 };
+
+/// How long a request waits in these tests, where there is no answer.
+const BRIEF: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stale_verifier_that_is_to_ask_goes_by_the_answer() {
@@ -57,7 +62,10 @@ async fn fresh_verifier_never_asks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn own_token_that_cannot_be_had_in_time_makes_nobody_wait() {
     let fake = Fake::start();
-    let verifier = stale(&fake, WhenStale::Introspect).await;
+    let builder = builder(&fake).when_stale(WhenStale::Introspect);
+    let builder = builder.max_staleness(SOON).ask_timeout(BRIEF);
+    let verifier = builder.connect().await.expect("connects");
+    silence(&fake, &verifier).await;
     let reason = ErrorReason::AccessTokenExpired;
     fake.feed().introspection = Err(refused(Code::Unauthenticated, reason));
     fake.auth().replies.extend((0..3).map(|_| Reply::Hang));
@@ -66,6 +74,6 @@ async fn own_token_that_cannot_be_had_in_time_makes_nobody_wait() {
         matches!(result, Err(VerifyError::Unavailable(_))),
         "{result:?}"
     );
-    // The source itself would try again, and has not got to it.
-    assert_eq!(fake.auth().refreshes.len(), 1);
+    // The source itself tries three times, and has not got to the last.
+    assert!(fake.auth().refreshes.len() < 3);
 }

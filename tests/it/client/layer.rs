@@ -1,9 +1,9 @@
 //! The layer in front of services: who is let through, and what the others are told.
 
-use std::{convert::Infallible, time::Duration};
+use std::convert::Infallible;
 
 use http::{Request, Response, header::HeaderMap};
-use rollcall::client::{Claims, TokenSource, Verifier, VerifyLayer};
+use rollcall::client::{Claims, TokenSource, Verifier, VerifyError, VerifyLayer, WhenStale};
 use serde_json::json;
 use tonic::{
     Code, Status,
@@ -14,7 +14,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use super::{builder, connect, eventually, fake::Fake, phone};
+use super::{builder, connect, eventually, fake::Fake, feed::stale, phone};
 use crate::harness::{PASSWORD, bearer};
 
 /// What an HTTP service behind `layer` answers to a request with these headers: its own
@@ -80,19 +80,19 @@ fn in_grpc(headers: &HeaderMap) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_has_its_answer_in_grpc_and_in_http() {
     let fake = Fake::start();
-    let verifier = builder(&fake).max_staleness(Duration::from_millis(300));
-    let verifier = verifier.connect().await.expect("connects");
+    let verifier = connect(&fake).await;
     let layer = VerifyLayer::new(verifier.clone());
     let admins = layer.clone().require_role("admin");
     let good = authorization(&fake.token(|_| {}));
     let expired = authorization(&fake.token(|claims| claims["exp"] = json!(0)));
     let ended = fake.token(|_| {});
     fake.feed().end_session(&ended);
-    eventually("the session ends", || verifier.verify(&ended).is_err()).await;
+    let has_ended = || matches!(verifier.verify(&ended), Err(VerifyError::SessionEnded));
+    eventually("the session ends", has_ended).await;
 
     let superseded = fake.token(|_| {});
     fake.feed().supersede(&superseded);
-    let is_void = || verifier.verify(&superseded).is_err();
+    let is_void = || matches!(verifier.verify(&superseded), Err(VerifyError::Superseded));
     eventually("the token is superseded", is_void).await;
 
     let mut table = Vec::new();
@@ -106,9 +106,8 @@ async fn every_refusal_has_its_answer_in_grpc_and_in_http() {
     let superseded = authorization(&superseded);
     row("superseded", told(&layer, Some(&superseded)).await);
     row("no role", told(&admins, Some(&good)).await);
-    fake.feed().silent = true;
-    eventually("the feed is stale", || verifier.is_stale()).await;
-    row("stale", told(&layer, Some(&good)).await);
+    let stale = VerifyLayer::new(stale(&fake, WhenStale::Refuse).await);
+    row("stale", told(&stale, Some(&good)).await);
     insta::assert_snapshot!(table.join("\n"));
 }
 
