@@ -15,7 +15,7 @@ use std::{
 use rollcall::proto::v1::{
     ErrorReason, auth_server::AuthServer, verification_server::VerificationServer,
 };
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{net::TcpSocket, runtime::Runtime};
 use tonic::{Code, Status, transport::Server, transport::server::TcpIncoming};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Fake {
     pub state: Arc<State>,
     address: SocketAddr,
+    /// Bound to the address and never listening: nobody else gets it while the fake is stopped.
+    _place: TcpSocket,
     /// Of its own, so that with it every connection ends, as with a killed process.
     runtime: Option<Runtime>,
 }
@@ -55,9 +57,11 @@ impl Fake {
             feed: Mutex::new(FeedState::new(&signer)),
             signer,
         };
+        let place = bind(([127, 0, 0, 1], 0).into());
         let mut fake = Self {
             state: Arc::new(state),
-            address: ([127, 0, 0, 1], 0).into(),
+            address: place.local_addr().expect("is bound"),
+            _place: place,
             runtime: None,
         };
         fake.resume();
@@ -82,10 +86,7 @@ impl Fake {
             .build()
             .expect("a runtime");
         let guard = runtime.enter();
-        let listener = std::net::TcpListener::bind(self.address).expect("binds");
-        self.address = listener.local_addr().expect("is bound");
-        listener.set_nonblocking(true).expect("a socket");
-        let listener = TcpListener::from_std(listener).expect("a listener");
+        let listener = bind(self.address).listen(1_024).expect("listens");
         let serving = Server::builder()
             .add_service(AuthServer::from_arc(self.state.clone()))
             .add_service(VerificationServer::from_arc(self.state.clone()))
@@ -120,6 +121,15 @@ impl Drop for Fake {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A socket at an address that others of the fake may be bound to as well.
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("a socket");
+    socket.set_reuseport(true).expect("a socket");
+    socket.bind(address).expect("binds");
+    socket
 }
 
 /// Locks what a failed assertion may have poisoned: a test that fails still ends its fake.

@@ -58,8 +58,10 @@ impl Default for AuthState {
 impl AuthState {
     /// A pair of the generation, as Rollcall would grant it.
     pub fn pair(&self, signer: &Signer, generation: usize) -> v1::TokenPair {
-        let (mut claims, now) = (claims(), now());
-        let expires = now / 1_000_000 + self.lifetime;
+        let mut claims = claims();
+        // Not by a second look at the clock, or a token may live for a second longer.
+        let now = claims["iat"].as_i64().expect("a time");
+        let expires = now + self.lifetime;
         claims["exp"] = json!(expires);
         claims["gen"] = json!(generation);
         claims["roles"] = json!(self.roles);
@@ -67,7 +69,7 @@ impl AuthState {
             access_token: signer.sign(&claims),
             access_token_expire_time: Some(timestamp(expires * 1_000_000)),
             refresh_token: format!("rcr_{generation}"),
-            refresh_token_expire_time: Some(timestamp(now + 86_400_000_000)),
+            refresh_token_expire_time: Some(timestamp((now + 86_400) * 1_000_000)),
         }
     }
 

@@ -43,18 +43,20 @@ async fn old_token_is_refreshed_after_a_restart() {
 async fn request_id_is_stored_before_it_is_sent_and_survives_the_process() {
     let fake = Fake::start();
     let (folder, token) = aged(&fake, 0).await;
-    fake.auth().replies.push_back(Reply::Hang);
+    // Each of the attempts that the library makes by itself.
+    fake.auth().replies.extend((0..3).map(|_| Reply::Hang));
     let source = folder.source(&fake);
     let refused = token.clone();
     let life = tokio::spawn(async move { source.replace(&refused).await });
-    eventually("the request is sent", || sent(&fake).0 == 1).await;
+    eventually("the request is sent", || sent(&fake).0 > 0).await;
     let stored = folder.json()["request_id"].clone();
     assert_eq!(stored, fake.auth().refreshes[0].request_id);
     life.abort();
+    fake.auth().replies.clear();
 
     let next = folder.source(&fake).access_token().await.expect("goes on");
     assert_eq!(generation(&next), generation(&token) + 1);
-    assert_eq!(sent(&fake), (2, 1));
+    assert_eq!(sent(&fake).1, 1);
     assert!(folder.json()["request_id"].is_null());
 }
 
@@ -81,7 +83,7 @@ async fn verdict_on_tokens_that_a_neighbour_has_replaced_is_no_verdict_on_his() 
     fake.auth().replies.push_back(Reply::Hang);
     let refused = token.clone();
     let slow = tokio::spawn(async move { slow.replace(&refused).await });
-    eventually("the first is under way", || sent(&fake).0 == 1).await;
+    eventually("the first is under way", || sent(&fake).0 > 0).await;
     let next = quick.replace(&token).await.expect("refreshes");
     slow.abort();
     assert_eq!(generation(&next), generation(&token) + 1);
