@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::{Status, transport::Channel};
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::harness::{Harness, patiently, process::Process, request_id, successor};
+use crate::harness::{Harness, patiently, pause, process::Process, request_id, successor};
 
 const ALL: [&str; 4] = [
     "",
@@ -25,7 +25,7 @@ async fn wait_until_refusing(address: &str) {
         loop {
             match TcpStream::connect(address).await {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return,
-                _ => tokio::task::yield_now().await,
+                _ => pause().await,
             }
         }
     };

@@ -19,7 +19,7 @@ use rollcall::{
 use uuid::Uuid;
 
 use crate::harness::{
-    Database, Harness, Replica, bearer, claims, commitment, end_reason, request_id, successor,
+    Database, Harness, Replica, bearer, claims, commitment, end_reason, request_id, sql, successor,
 };
 
 async fn set(it: &Harness, assignment: &str) {
@@ -193,13 +193,10 @@ async fn times_are_those_of_a_database_whose_clock_differs_from_the_server_s() {
         let next = it.refresh(&phone.refresh_token, &request_id()).await;
         let claims = claims(&next.expect("lives").tokens.expect("tokens").access_token);
 
-        let rows = database
-            .sql(
-                "SELECT floor(extract(epoch FROM rotated_at))::bigint, \
-                 floor(extract(epoch FROM created_at))::bigint, \
-                 abs(extract(epoch FROM now() - rotated_at)) < 3600 FROM sessions",
-            )
-            .await;
+        let times = "SELECT floor(extract(epoch FROM rotated_at))::bigint, \
+             floor(extract(epoch FROM created_at))::bigint, \
+             abs(extract(epoch FROM now() - rotated_at)) < 3600 FROM sessions";
+        let rows = sql(database.url(), times).await;
         let (rotated, created): (i64, i64) = (rows[0].get(0), rows[0].get(1));
         assert!(rows[0].get::<_, bool>(2), "the clock of the test is in use");
         assert_eq!(claims["iat"], rotated);

@@ -158,9 +158,11 @@ async fn refresh_without_a_database_is_unavailable_until_it_is_back() {
     let elsewhere = Database::create().await;
     let name = it.database.name();
     let allow = |allow: bool| format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allow}");
-    let admin = it.database.connect().await;
-    elsewhere.sql(&allow(false)).await;
-    admin.batch_execute(TERMINATE).await.expect("terminates");
+    let shut = it.database.ask(async |open| {
+        elsewhere.sql(&allow(false)).await;
+        open.batch_execute(TERMINATE).await
+    });
+    shut.await.expect("terminates");
     for _ in 0..10 {
         let answer = it.refresh(&phone.refresh_token, &id).await;
         assert_refused(answer, Code::Unavailable, "UNAVAILABLE");

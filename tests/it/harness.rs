@@ -125,9 +125,8 @@ impl Harness {
     where
         T: for<'a> tokio_postgres::types::FromSql<'a>,
     {
-        let rows = self.sql(query).await;
-        assert_eq!(rows.len(), 1, "{query}");
-        rows[0].get(0)
+        let one = async |client: &tokio_postgres::Client| database::one(client, query).await;
+        self.database.ask(one).await
     }
 }
 
@@ -475,8 +474,13 @@ pub async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
 pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            pause().await;
         }
     };
     patiently(what, waiting).await;
+}
+
+/// Between two looks at what is waited for, which needs the processor more than they do.
+pub async fn pause() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
 }

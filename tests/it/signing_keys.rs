@@ -16,7 +16,7 @@ use rollcall::{
 use tonic::Status;
 
 use crate::harness::{
-    Database, Harness, Replica, SignedIn, bearer, patiently, reason, request_id, successor,
+    Database, Harness, Replica, SignedIn, bearer, patiently, pause, reason, request_id, successor,
 };
 
 /// More than the lead of a key.
@@ -163,7 +163,7 @@ async fn replica_learns_at_once_what_another_has_changed() {
             rotated.expect("rotates");
             let next = it.database.key("next").await;
             while !published(&other).contains(&next) {
-                tokio::task::yield_now().await;
+                pause().await;
             }
         }
     };

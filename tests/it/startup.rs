@@ -2,7 +2,7 @@
 
 use std::{env, fs, process};
 
-use diesel::{dsl::sql, sql_types::Text};
+use diesel::{dsl, sql_types::Text};
 use diesel_async::RunQueryDsl;
 use futures_util::future::join_all;
 use rollcall::{proto::v1, store};
@@ -11,6 +11,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use crate::harness::{
     Database, Harness, Replica,
     process::{Process, rollcall as command},
+    sql,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,11 +114,11 @@ async fn repeatable_read_as_a_database_default_does_not_count() {
     let replica = it.replica().await;
     let query = "current_setting('transaction_isolation')";
     let mut conn = replica.identity.pool().get().await.expect("a connection");
-    let found: String = diesel::select(sql::<Text>(query))
+    let found: String = diesel::select(dsl::sql::<Text>(query))
         .get_result(&mut *conn)
         .await
         .expect("asks");
     assert_eq!(found, "read committed");
-    let elsewhere: String = it.scalar(&format!("SELECT {query}")).await;
-    assert_eq!(elsewhere, "repeatable read");
+    let elsewhere = sql(it.database.url(), &format!("SELECT {query}")).await;
+    assert_eq!(elsewhere[0].get::<_, &str>(0), "repeatable read");
 }

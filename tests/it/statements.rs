@@ -19,7 +19,7 @@ const LOOKS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current
 /// asked once at the start: the keys, which are a handful.
 const OF_CALLS: &str = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
      AND query !~ '^(SET |SELECT current_setting|WITH (since|seen) AS|LISTEN|NOTIFY)' \
-     AND query !~ 'session_stats AS kept|computed_at IS NOT NULL|pg_stat_activity|pg_index|pg_stat_statements|pg_sleep|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
+     AND query !~ 'session_stats AS kept|computed_at IS NOT NULL|pg_stat_activity|pg_index|pg_stat_statements|pg_type|_diesel_schema|CREATE |advisory_lock|to_regclass|signing_keys'";
 
 /// The major version of Postgres whose plans the snapshot has.
 const PLANNED_BY: i32 = 15;

@@ -17,7 +17,9 @@ use rollcall::{
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::harness::{Database, Harness, SignedIn, bearer, claims, config, reason, request_id};
+use crate::harness::{
+    Database, Harness, SignedIn, bearer, claims, config, pause, reason, request_id,
+};
 
 /// Everything that is almost this token.
 fn almost(refresh_token: &str) -> Vec<String> {
@@ -114,7 +116,7 @@ async fn server_with_another_master_key_refuses_to_start() {
     let identity = foreign.identity().clone();
     let ready = async move {
         while let Err(identity::Error::NotReady) = identity.caller("").await {
-            tokio::task::yield_now().await;
+            pause().await;
         }
     };
     let ended = foreign.run(ready).await;

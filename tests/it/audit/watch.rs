@@ -6,7 +6,7 @@ use rollcall::proto::v1::{self, EventKind, WatchEventsRequest, WatchEventsRespon
 use tonic::{Code, Status, Streaming};
 
 use super::{of_kinds, revoke};
-use crate::harness::{Harness, Replica, SignedIn, mask, patiently, reason};
+use crate::harness::{Harness, Replica, SignedIn, mask, patiently, pause, reason};
 
 /// A stream of events, as an operator reads it.
 struct Watch {
@@ -221,7 +221,7 @@ async fn one_watcher_more_than_a_replica_takes_is_told_when_to_retry() {
     watches.pop();
     let freed = async {
         while Watch::try_open(&it, &admin, "").await.is_err() {
-            tokio::task::yield_now().await;
+            pause().await;
         }
     };
     patiently("a free place", freed).await;

@@ -7,7 +7,10 @@ use std::{
     env,
     hash::{Hash, Hasher},
     mem,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use rollcall::{
@@ -15,9 +18,9 @@ use rollcall::{
     store,
 };
 use tokio::sync::OnceCell;
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, NoTls, Row, types::FromSql};
 
-use super::patiently;
+use super::{patiently, pause};
 
 const TEMPLATE: &str = "rollcall_template";
 
@@ -30,6 +33,9 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub struct Database {
     name: String,
     url: String,
+    /// A connection that nothing asks on at the moment: a new one costs more than most
+    /// questions do.
+    idle: Mutex<Option<Client>>,
 }
 
 impl Database {
@@ -51,6 +57,7 @@ impl Database {
         Self {
             url: cluster.url(&name),
             name,
+            idle: Mutex::default(),
         }
     }
 
@@ -76,7 +83,20 @@ impl Database {
     }
 
     pub async fn sql(&self, statement: &str) -> Vec<Row> {
-        sql(&self.url, statement).await
+        self.ask(async |client| query(client, statement).await)
+            .await
+    }
+
+    /// Asks on the idle connection, or on another one while that is in use.
+    pub async fn ask<T>(&self, questions: impl AsyncFnOnce(&Client) -> T) -> T {
+        let idle = self.idle.lock().expect("no panic under the lock").take();
+        let client = match idle {
+            Some(client) if !client.is_closed() => client,
+            _ => self.connect().await,
+        };
+        let answer = questions(&client).await;
+        *self.idle.lock().expect("no panic under the lock") = Some(client);
+        answer
     }
 
     pub async fn connect(&self) -> Client {
@@ -101,16 +121,11 @@ impl Database {
 
     /// Asks a query again and again, until its one value is `wanted`.
     pub async fn wait_for(&self, query: &str, wanted: i64) {
-        let client = self.connect().await;
-        let asking = async {
-            loop {
-                let row = client.query_one(query, &[]).await.expect("one row");
-                if row.get::<_, i64>(0) == wanted {
-                    return;
-                }
-                pause(&client).await;
+        let asking = self.ask(async |client| {
+            while one::<i64>(client, query).await != wanted {
+                pause().await;
             }
-        };
+        });
         patiently(query, asking).await;
     }
 }
@@ -129,17 +144,22 @@ fn fresh_name() -> String {
 
 /// Runs SQL on the database of an address.
 pub async fn sql(url: &str, statement: &str) -> Vec<Row> {
-    let client = connect(url).await;
-    client
-        .query(statement, &[])
-        .await
-        .unwrap_or_else(|error| panic!("{statement}: {error:?}"))
+    query(&connect(url).await, statement).await
 }
 
-/// What is waited for needs the processor more than the question does.
-pub async fn pause(client: &Client) {
-    let pause = "SELECT pg_sleep(0.002)";
-    client.batch_execute(pause).await.expect("waits");
+async fn query(client: &Client, statement: &str) -> Vec<Row> {
+    let rows = client.query(statement, &[]).await;
+    rows.unwrap_or_else(|error| panic!("{statement}: {error:?}"))
+}
+
+/// The one value of the one row of a query.
+pub async fn one<T>(client: &Client, statement: &str) -> T
+where
+    T: for<'a> FromSql<'a>,
+{
+    let rows = query(client, statement).await;
+    assert_eq!(rows.len(), 1, "{statement}");
+    rows[0].get(0)
 }
 
 async fn connect(url: &str) -> Client {
@@ -199,14 +219,9 @@ async fn start_cluster() -> Cluster {
     recycled::remember_shape(&client).await;
     drop(client);
     // What is copied must have no other connection.
-    let alone = format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = '{TEMPLATE}'");
-    while !admin
-        .query_one(&alone, &[])
-        .await
-        .expect("one row")
-        .get::<_, bool>(0)
-    {
-        pause(&admin).await;
+    let others = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{TEMPLATE}'");
+    while one::<i64>(&admin, &others).await > 0 {
+        pause().await;
     }
     cluster
 }

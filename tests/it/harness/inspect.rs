@@ -3,10 +3,11 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
 use rollcall::proto::v1;
+use tokio_postgres::Client;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use super::{Database, PATIENCE, Replica, SignedIn, database};
+use super::{Database, Replica, SignedIn, database, patiently, pause};
 
 /// How the statements begin that rotate, and that end sessions.
 pub const ROTATE: &str = "UPDATE sessions AS s SET generation";
@@ -113,7 +114,7 @@ impl Database {
                 "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
                  JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = current_database() \
                  AND s.query !~ '^(SET |SELECT current_setting|WITH (since|old|seen) AS|LISTEN|NOTIFY)' \
-                 AND s.query !~ 'session_stats AS kept|pg_stat_activity|pg_stat_statements|pg_sleep|pg_type|signing_keys AS published'",
+                 AND s.query !~ 'session_stats AS kept|pg_stat_activity|pg_stat_statements|pg_type|signing_keys AS published'",
             )
             .await;
         rows[0].get(0)
@@ -127,20 +128,13 @@ impl Database {
 
     /// Waits until a condition, an SQL expression, is true.
     pub async fn until(&self, condition: &str) {
-        let client = self.connect().await;
         let query = format!("SELECT {condition}");
-        let come_true = async {
-            while !client
-                .query_one(&query, &[])
-                .await
-                .unwrap_or_else(|error| panic!("{query}: {error:?}"))
-                .get::<_, bool>(0)
-            {
-                database::pause(&client).await;
+        let asking = self.ask(async |client| {
+            while !database::one::<bool>(client, &query).await {
+                pause().await;
             }
-        };
-        let waited = tokio::time::timeout(PATIENCE, come_true).await;
-        assert!(waited.is_ok(), "never came true: {condition}");
+        });
+        patiently(condition, asking).await;
     }
 
     /// Waits until the oldest transaction that has written runs for so long.
@@ -170,9 +164,8 @@ impl Database {
     }
 
     async fn text(&self, query: &str) -> String {
-        let rows = self.sql(query).await;
-        assert_eq!(rows.len(), 1, "{query}");
-        rows[0].get(0)
+        let one = async |client: &Client| database::one(client, query).await;
+        self.ask(one).await
     }
 }
 
@@ -184,7 +177,7 @@ fn running(statement: &str, and: &str) -> String {
 }
 
 /// A lock that is held.
-pub struct Lock(tokio_postgres::Client);
+pub struct Lock(Client);
 
 impl Lock {
     pub async fn release(self) {

@@ -6,7 +6,7 @@ use rollcall::proto::v1::{
 };
 
 use super::scrape::{PORT, Scrape, scrape, start};
-use crate::harness::{NEXT_PASSWORD, Replica, patiently};
+use crate::harness::{NEXT_PASSWORD, Replica, patiently, pause};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_ended_by_a_filter_and_by_a_reset_are_counted() {
@@ -54,7 +54,7 @@ async fn watchers_of_events_are_seen() {
     drop(watching);
     patiently("the watcher is gone", async {
         while scrape(&it).await.value(watchers) != 0.0 {
-            tokio::task::yield_now().await;
+            pause().await;
         }
     })
     .await;
@@ -81,11 +81,11 @@ async fn old_rows_that_go_are_counted() {
         let done = format!("rollcall_purge_last_success_timestamp_seconds{label}");
         patiently("the row is purged, and counted once", async {
             while scrape(&it).await.value(&removed) + scrape(&other).await.value(&removed) != 1.0 {
-                tokio::task::yield_now().await;
+                pause().await;
             }
             let nothing = Scrape::parse("# EOF\n");
             while scrape(&other).await.since(&nothing, &[&done]).is_empty() {
-                tokio::task::yield_now().await;
+                pause().await;
             }
         })
         .await;

@@ -8,7 +8,7 @@ use rollcall::proto::v1::{
 use tonic::{Code, Status};
 
 use super::scrape::{Scrape, scrape, start};
-use crate::harness::{Harness, authenticate, device, patiently, request_id};
+use crate::harness::{Harness, authenticate, device, patiently, pause, request_id};
 
 /// The counters of what people do.
 const COUNTED: [&str; 7] = [
@@ -242,7 +242,7 @@ async fn surplus_of_passwords_is_counted_and_the_queue_is_seen() {
                 {
                     return scraped;
                 }
-                tokio::task::yield_now().await;
+                pause().await;
             }
         };
         let scraped = patiently("the first is alone", alone).await;
@@ -302,7 +302,7 @@ async fn watcher_is_in_flight_until_it_goes_and_is_told_in_time() {
     let gone = |scraped: &Scrape| (scraped.value(in_flight), scraped.value(watchers)) == (0.0, 0.0);
     patiently("the watcher is gone", async {
         while !gone(&scrape(&it).await) {
-            tokio::task::yield_now().await;
+            pause().await;
         }
     })
     .await;

@@ -11,7 +11,9 @@ use tokio::{
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::scrape::{PORT, ask, get, start};
-use crate::harness::{Database, Harness, OwnCluster, Replica, config, patiently, request_id};
+use crate::harness::{
+    Database, Harness, OwnCluster, Replica, config, patiently, pause, request_id,
+};
 
 async fn probes(server: &Replica) -> (u16, u16) {
     let port = server.operations();
@@ -25,7 +27,7 @@ async fn probes(server: &Replica) -> (u16, u16) {
 async fn wait_for_readyz(server: &Replica, status: u16) {
     let waiting = async {
         while get(server.operations(), "/readyz").await.status != status {
-            tokio::task::yield_now().await;
+            pause().await;
         }
     };
     patiently("readiness", waiting).await;

@@ -5,7 +5,9 @@ use rollcall::proto::v1;
 
 use super::{WRONG, assert_refused, assert_taken, attempt, count, counted, events, with_password};
 use crate::{
-    harness::{Harness, NEXT_PASSWORD, PASSWORD, REVOKE, Replica, patiently, reason, request_id},
+    harness::{
+        Harness, NEXT_PASSWORD, PASSWORD, REVOKE, Replica, patiently, pause, reason, request_id,
+    },
     operations::scrape::{PORT, scrape},
 };
 
@@ -231,7 +233,7 @@ async fn right_password_of_a_caller_who_has_hung_up_opens_no_session() {
     let in_flight = "rollcall_calls_in_flight{method=\"rollcall.v1.Auth/Authenticate\"}";
     patiently("the server has seen it", async {
         while scrape(&it).await.value(in_flight) > 0.0 {
-            tokio::task::yield_now().await;
+            pause().await;
         }
     })
     .await;

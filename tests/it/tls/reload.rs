@@ -16,7 +16,7 @@ use super::{
     endpoint,
 };
 use crate::{
-    harness::{Database, patiently, process::Process},
+    harness::{Database, patiently, pause, process::Process},
     operations::scrape::{PORT, scrape},
 };
 
@@ -114,7 +114,7 @@ async fn ends_of_the_certificates_in_use_are_measured() {
             {
                 break;
             }
-            tokio::task::yield_now().await;
+            pause().await;
         }
     };
     patiently("the new certificate is measured", until_taken).await;

@@ -15,7 +15,7 @@ use crate::{
     access_tokens::Mint,
     harness::{
         Balancer, Database, Harness, OwnCluster, PASSWORD, Process, Replica, SignedIn, eventually,
-        patiently, sql,
+        patiently, pause, sql,
     },
 };
 
@@ -68,7 +68,7 @@ async fn revoke(channel: &Channel, admin: &SignedIn, victim: &Victim) {
             if client.revoke_session(request).await.is_ok() {
                 return;
             }
-            tokio::task::yield_now().await;
+            pause().await;
         }
     };
     patiently("a revoke", certain).await;

@@ -17,7 +17,7 @@ use tonic::Code;
 use super::{Forge, LEAD, Temporary, World};
 use crate::{
     access_tokens::mint::header,
-    harness::{PASSWORD, Process, patiently, process},
+    harness::{PASSWORD, Process, patiently, pause, process},
 };
 
 /// A service, and Envoy in front of it.
@@ -51,7 +51,7 @@ impl Gateway {
         envoy.line_with("starting workers").await;
         let listens = async {
             while TcpStream::connect(behind).await.is_err() {
-                tokio::task::yield_now().await;
+                pause().await;
             }
         };
         patiently("the service listens", listens).await;

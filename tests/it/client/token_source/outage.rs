@@ -7,7 +7,10 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{folder::aged, generation, sent, signed_in};
-use crate::client::fake::{Fake, Reply, refused};
+use crate::{
+    client::fake::{Fake, Reply, refused},
+    harness::pause,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outage_is_not_noticed_while_the_token_in_hand_lives() {
@@ -48,7 +51,7 @@ async fn outage_with_a_dead_token_is_to_be_tried_later_and_ends_with_the_outage(
                 Ok(next) => return next,
                 Err(error) => assert!(matches!(error, TokenError::TryLater { .. }), "{error}"),
             }
-            tokio::task::yield_now().await;
+            pause().await;
         }
     };
     let next = crate::harness::patiently("the outage ends", trying).await;
@@ -104,7 +107,7 @@ async fn refresh_whose_outcome_is_not_known_is_repeated_when_nobody_asks() {
     let waiting = async {
         loop {
             match source.access_token().await.expect("lives") {
-                same if same == token => tokio::task::yield_now().await,
+                same if same == token => pause().await,
                 next => return next,
             }
         }

@@ -4,7 +4,7 @@ use rollcall::proto::v1::{self, WatchRevocationsRequest};
 use tonic::Code;
 
 use super::Watch;
-use crate::harness::{Harness, OwnCluster, Replica, Subject, mask, patiently, reason};
+use crate::harness::{Harness, OwnCluster, Replica, Subject, mask, patiently, pause, reason};
 
 /// So many sessions of a user, made in one transaction, with an end or without.
 fn crowd(count: usize, end: &str) -> String {
@@ -90,7 +90,7 @@ async fn watchers_over_the_limit_are_told_when_to_retry() {
             .await
             .is_err()
         {
-            tokio::task::yield_now().await;
+            pause().await;
         }
     };
     patiently("a free place", freed).await;
@@ -126,7 +126,7 @@ async fn feed_goes_on_after_its_connection_was_cut_and_postgres_was_away() {
     };
     let again = async {
         while replica.auth().logout(logout(&ana)).await.is_err() {
-            tokio::task::yield_now().await;
+            pause().await;
         }
     };
     patiently("Postgres is back", again).await;
