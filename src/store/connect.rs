@@ -22,7 +22,6 @@ pub(super) struct Connector {
     target: TargetSession,
     pub(super) tls: MakeRustlsConnect,
     /// What one host gets before the next is tried.
-    /// What one host may take to answer.
     pub(super) host_limit: Duration,
 }
 
