@@ -5,7 +5,6 @@ use futures_util::future::join_all;
 use rollcall::proto::v1;
 use tokio_postgres::Client;
 use tonic::Status;
-use tonic_types::StatusExt;
 
 use super::{Database, Replica, SignedIn, database, patiently, pause};
 
@@ -215,25 +214,6 @@ pub async fn refresh_in_a_race(
     };
     let refreshes = refresh_at_once(replicas, &session.refresh_token, request_ids);
     tokio::join!(refreshes, start).0
-}
-
-/// The `end_reason` of an error that says that a session has ended.
-pub fn end_reason(status: &Status) -> String {
-    let details = status.get_error_details();
-    let info = details.error_info().expect("every error has ErrorInfo");
-    assert_eq!(info.reason, "SESSION_ENDED", "{status:?}");
-    info.metadata
-        .get("end_reason")
-        .expect("an end_reason")
-        .clone()
-}
-
-/// Whether an error says when to try again.
-pub fn says_when_to_retry(status: &Status) -> bool {
-    let details = status.get_error_details();
-    details
-        .retry_info()
-        .is_some_and(|info| info.retry_delay.is_some())
 }
 
 /// The 16 bytes of `h` in the text of a refresh token.

@@ -1,4 +1,4 @@
-//! One good request of every RPC.
+//! Requests, a good one of every RPC among them.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use rollcall::{
     },
     proto::v1,
 };
-use tonic::Status;
+use tonic::{Request, Status};
 
-use super::{Replica, SignedIn, device};
+use super::{Replica, SignedIn};
 
 /// A password that a user may change to.
 pub const NEXT_PASSWORD: &str = "copper-lagoon-thistle-58";
@@ -208,6 +208,28 @@ pub fn create_user() -> v1::CreateUserRequest {
         display_name: "Ana".to_owned(),
         roles: Vec::new(),
     }
+}
+
+/// `message` with an access token.
+pub fn bearer<T>(message: T, access_token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Bearer {access_token}").parse().expect("ASCII");
+    request.metadata_mut().insert("authorization", value);
+    request
+}
+
+/// A device with this id, or without one.
+pub fn device(device_id: &str) -> v1::Device {
+    v1::Device {
+        device_id: device_id.to_owned(),
+        client_id: "test".to_owned(),
+        ..v1::Device::default()
+    }
+}
+
+/// A fresh `request_id`.
+pub fn request_id() -> String {
+    uuid::Uuid::now_v7().to_string()
 }
 
 pub fn authenticate(login: &str) -> v1::AuthenticateRequest {
