@@ -8,6 +8,7 @@ mod pages;
 mod stats;
 mod sweep;
 mod sweep_meanwhile;
+mod sweep_refused;
 mod sweep_told;
 
 use rollcall::proto::v1::{self, SessionEndReason, SessionState};

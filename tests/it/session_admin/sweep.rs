@@ -5,17 +5,13 @@ use rollcall::proto::v1::{
     self, RevokeSessionsRequest, RevokeSessionsResponse, SessionFilter,
     session_admin_client::SessionAdminClient, session_filter::User,
 };
-use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming, transport::Channel};
 
 use super::{
     conditions::{generations, online, role},
     find,
 };
-use crate::harness::{
-    Harness, Replica, SignedIn, device,
-    http2::{Connection, outcome},
-    patiently, reason, request_id, violated_fields,
-};
+use crate::harness::{Harness, Replica, SignedIn, device, request_id};
 
 /// How many sessions one batch looks at.
 pub(super) const WINDOW: u64 = 1_000;
@@ -257,70 +253,6 @@ async fn sweep_that_its_caller_leaves_stops_and_goes_on_with_its_cursor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cursor_of_another_call_is_refused() {
-    let it = Harness::start().await;
-    let admin = it.admin().await;
-    multiply(&it, &admin, 1_500).await;
-    let mut stream = begin(&it, &admin, dry(of_client("mass")))
-        .await
-        .expect("begins");
-    let first = stream.message().await.expect("reads").expect("one");
-    let cursor = first.cursor;
-    for elsewhere in [order(of_client("mass")), dry(of_client("test"))] {
-        let request = RevokeSessionsRequest {
-            cursor: cursor.clone(),
-            ..elsewhere
-        };
-        let refused = begin(&it, &admin, request).await.expect_err("elsewhere");
-        assert_eq!(violated_fields(&refused), ["cursor"]);
-    }
-    let request = RevokeSessionsRequest {
-        cursor,
-        ..dry(of_client("mass"))
-    };
-    // At another replica as well.
-    let replica = it.replica().await;
-    let rest = sweep(&replica, &admin, request).await;
-    assert_eq!(first.revoked_session_count + rest, 1_500);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn order_without_a_condition_is_refused_before_any_statement() {
-    let it = Harness::start().await;
-    let admin = it.admin().await;
-    let before = it.database.statements().await;
-    let open = SessionFilter {
-        create_time: Some(v1::TimeRange::default()),
-        generation: Some(v1::GenerationRange::default()),
-        ..SessionFilter::default()
-    };
-    let ended = SessionFilter {
-        include_ended: true,
-        ..of_client("test")
-    };
-    let all = SessionFilter {
-        include_ended: true,
-        ..SessionFilter::default()
-    };
-    for (filter, fields) in [
-        (None, &["filter"][..]),
-        (Some(SessionFilter::default()), &["filter"]),
-        (Some(open), &["filter"]),
-        (Some(ended), &["filter.include_ended"]),
-        (Some(all), &["filter.include_ended", "filter"]),
-    ] {
-        let request = RevokeSessionsRequest {
-            filter,
-            ..RevokeSessionsRequest::default()
-        };
-        let refused = begin(&it, &admin, request).await.expect_err("no condition");
-        assert_eq!(refused.code(), Code::InvalidArgument);
-        assert_eq!(violated_fields(&refused), fields);
-    }
-    assert_eq!(it.database.statements().await, before);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn user_that_does_not_exist_has_nothing_to_end() {
     let it = Harness::start().await;
     let admin = it.admin().await;
@@ -352,41 +284,4 @@ async fn two_sweeps_at_once_end_each_session_once() {
     assert_eq!(one + two, 2_500);
     let told = "SELECT count(*) FROM audit_events WHERE kind = 'SESSION_ENDED'";
     assert_eq!(it.scalar::<i64>(told).await, 2_500);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn operator_who_is_demoted_on_the_way_ends_no_further_batch() {
-    let it = Harness::start().await;
-    let admin = it.admin().await;
-    let refused = refused_on_the_way(&it, &admin, async || {
-        it.sql("UPDATE users SET roles = '{}' WHERE login = 'operator'")
-            .await;
-    })
-    .await;
-    assert_eq!(refused.code(), Code::PermissionDenied);
-    assert_eq!(reason(&refused), "ADMIN_REQUIRED");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn caller_s_deadline_ends_the_stream() {
-    let it = Harness::start().await;
-    let admin = it.admin().await;
-    it.create_user("ana", &[]).await;
-    let ana = it.sign_in("ana").await;
-    let lock = it.database.lock_session(&ana.session_id).await;
-    let connection = Connection::open(&it.address).await;
-    let token = format!("Bearer {}", admin.access_token);
-    // Long enough for the reply to begin, as a rule.
-    let headers = [("grpc-timeout", "2S"), ("authorization", &*token)];
-    let (rpc, all) = (
-        "/rollcall.v1.SessionAdmin/RevokeSessions",
-        order(of_client("test")),
-    );
-    let call = connection.call(rpc, &headers, &all).await;
-    let (_, late) = patiently("the stream ends", outcome(call)).await;
-    assert_eq!(late.code(), Code::DeadlineExceeded);
-    assert_eq!(reason(&late), "DEADLINE_EXCEEDED");
-    it.database.until_done("WITH examined").await;
-    lock.release().await;
-    assert_eq!(it.database.standing(&ana.session_id).await.1, None);
 }
