@@ -34,7 +34,7 @@ pub use database::create_database;
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use diesel_async::AsyncPgConnection;
 pub use error::Error;
-pub use fence::{SLACK, fence};
+pub use fence::{Fence, SLACK, fence};
 pub use migrations::{migrate, pending};
 pub use page::Page;
 pub use pool::{Connection, Pool, PoolOptions};

@@ -139,7 +139,7 @@ impl Identity {
     async fn fence(&self) -> Result<OffsetDateTime, Error> {
         let overlap = self.0.settings.revocation_overlap;
         let fence = async |conn: &mut _| store::fence(conn, overlap).await;
-        Ok(self.0.pool.run(fence).await?)
+        Ok(self.0.pool.run(fence).await?.time)
     }
 
     async fn tell_of_sweep(&self, act: &Act, filter: String) -> Result<(), Error> {

@@ -160,7 +160,7 @@ impl EventWatch {
         let overlap = identity.settings.revocation_overlap;
         let (filter, from) = (&self.filter, self.next);
         let look = async |conn: &mut _| {
-            let fence = EventId::first_of(store::fence(conn, overlap).await?);
+            let fence = EventId::first_of(store::fence(conn, overlap).await?.time);
             let events = audit::list_between(conn, filter, from, fence, BATCH).await?;
             Ok((events, fence))
         };

@@ -19,7 +19,7 @@ use crate::{
     identity::{Error, Identity},
     model::{revocation::Revoked, session::Superseded},
     store::{
-        self, AsyncPgConnection, Pool, SLACK,
+        self, AsyncPgConnection, Fence, Pool, SLACK,
         revocations::{self, Seen, Since},
     },
 };
@@ -108,7 +108,8 @@ impl Identity {
     ) -> Result<bool, Error> {
         let feed = &self.0.feed;
         let last = feed.past().last();
-        let (seen, complete) = self.see(conn, last, whole).await?;
+        let is_first = last.is_none();
+        let (seen, fence) = self.see(conn, last, whole).await?;
         self.0.metrics.feed().looked();
         if feed.keys_changed(seen.keys) {
             self.wake_signing_keys();
@@ -119,11 +120,17 @@ impl Identity {
             found.retain(|it| !matches!(it.revoked, Revoked::Superseded { .. }));
         }
         let now = seen.now;
+        let look = Look {
+            now,
+            // Where the clock was set back between the two, the fence is in the future.
+            complete: fence.time.min(now - SLACK),
+            hanging: fence.hanging,
+        };
         // Held while it is told, so that a watcher that comes has it from the past or
         // hears it.
         let mut past = feed.past();
-        let parts = past.add(Look { now, complete }, found);
-        if last.is_some() {
+        let parts = past.add(look, found);
+        if !is_first {
             self.count_told(&parts, now);
         }
         let news = match parts.is_empty() {
@@ -136,22 +143,23 @@ impl Identity {
         Ok(true)
     }
 
-    /// What happened since the last look was complete, or in all the time that matters, and up
-    /// to when this is complete.
+    /// What happened since the last look was complete, or in all the time that matters, and the
+    /// fence of before.
     async fn see(
         &self,
         conn: &mut AsyncPgConnection,
         last: Option<Look>,
         whole: bool,
-    ) -> Result<(Seen, OffsetDateTime), Error> {
+    ) -> Result<(Seen, Fence), Error> {
         let (overlap, retention) = (self.overlap(), self.revocation_retention());
         let everything = Since::Ago(retention);
         // It comes first: what ends between the two is seen, and what begins is later.
         let mut fence = store::fence(conn, overlap).await?;
-        let since = match last {
+        let since = match &last {
             Some(last) if !whole => {
-                // Whatever held the fence back shows once it has let go.
-                let has_let_go = fence > last.complete;
+                // What held the fence back shows once it has let go, and what hung beside it.
+                let is_gone = |process| !fence.hanging.contains(process);
+                let has_let_go = fence.time > last.complete || last.hanging.iter().any(is_gone);
                 let back = if has_let_go { retention } else { overlap };
                 Since::Time(last.complete.max(last.now - back))
             }
@@ -163,9 +171,7 @@ impl Identity {
             fence = store::fence(conn, overlap).await?;
             seen = revocations::see(conn, everything).await?;
         }
-        // Where it was set back between the two, the fence is in the future.
-        let complete = fence.min(seen.now - SLACK);
-        Ok((seen, complete))
+        Ok((seen, fence))
     }
 
     /// How late what is told is. The rows carry the time at which their transaction began.

@@ -32,11 +32,13 @@ pub(super) struct Past {
 }
 
 /// When a look was.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Look {
     pub(super) now: OffsetDateTime,
     /// Nothing can be added any more that happened before.
     pub(super) complete: OffsetDateTime,
+    /// Whose transactions hung, as [`Fence::hanging`](crate::store::Fence::hanging) has it.
+    pub(super) hanging: Vec<i32>,
 }
 
 /// What a later revocation of the same replaces.
@@ -80,17 +82,17 @@ impl Past {
 
     /// The last look; `None` before the first.
     pub(super) fn last(&self) -> Option<Look> {
-        self.looks.map(|(_, last)| last)
+        self.looks.as_ref().map(|(_, last)| last.clone())
     }
 
     /// Takes what a look found, forgets what no longer matters, and answers what is new and
     /// does, in parts.
     pub(super) fn add(&mut self, look: Look, found: Vec<Revocation>) -> Vec<Part> {
         let now = look.now;
-        let first = match self.looks {
+        let first = match &self.looks {
             // Of a clock that was set back the later times come a second time.
             Some((_, last)) if now < last.now => last.now,
-            Some((first, _)) => first,
+            Some((first, _)) => *first,
             None => now,
         };
         self.looks = Some((first, look));
@@ -143,7 +145,8 @@ impl Past {
     /// What was told after `since`, or everything where that cannot be told from here;
     /// `None` before the first look.
     pub(super) fn since(&self, since: Option<OffsetDateTime>) -> Option<Snapshot> {
-        let (first, Look { now, .. }) = self.looks?;
+        let (first, Look { now, .. }) = self.looks.as_ref()?;
+        let (first, now) = (*first, *now);
         let kept = first.max(now - self.retention);
         // A time to come is that of a database whose clock was set back.
         let since = since.filter(|since| *since > kept && *since <= now);
@@ -174,6 +177,7 @@ mod tests {
         Look {
             now: at(second),
             complete: at(second),
+            hanging: Vec::new(),
         }
     }
 

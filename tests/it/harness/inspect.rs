@@ -136,9 +136,9 @@ impl Database {
         patiently(condition, asking).await;
     }
 
-    /// Waits until the oldest transaction that has written runs for so long.
-    pub async fn until_a_writer_is(&self, old: &str) {
-        let began = "(SELECT min(xact_start) FROM pg_stat_activity \
+    /// Waits until every transaction that has written runs for so long.
+    pub async fn until_the_writers_are(&self, old: &str) {
+        let began = "(SELECT max(xact_start) FROM pg_stat_activity \
              WHERE datname = current_database() AND backend_xid IS NOT NULL)";
         self.until(&format!("now() > {began} + interval '{old}'"))
             .await;

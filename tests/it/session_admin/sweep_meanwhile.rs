@@ -49,7 +49,7 @@ async fn session_whose_sign_in_was_under_way_ends_too() {
         .expect("begins");
     it.database.until(WALK_IS_OVER).await;
     // Longer than a sweep waits before it asks whether somebody still writes.
-    it.database.until_a_writer_is("2 s").await;
+    it.database.until_the_writers_are("2 s").await;
     late.batch_execute("COMMIT").await.expect("commits");
     let messages = read(stream).await.expect("comes to its end");
     let last = messages.last().expect("a message");

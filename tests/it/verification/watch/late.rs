@@ -18,7 +18,7 @@ async fn assert_told_when_committed(it: &Harness, replica: &Replica, old: &str) 
     slow.batch_execute(&begin).await.expect("begins");
     // Looks go on meanwhile, and see what is later.
     until_a_logout_is_told(it, &mut watch).await;
-    it.database.until_a_writer_is(old).await;
+    it.database.until_the_writers_are(old).await;
     assert!(!watch.ended.contains(&ana));
     slow.batch_execute("COMMIT").await.expect("commits");
     // The look that tells of the first may have begun before the commit, that of the second
@@ -44,6 +44,17 @@ async fn transaction_that_takes_longer_than_any_of_ours_is_told_when_it_commits(
     let it = Harness::start().await;
     let replica = Replica::looking_back(&it.database, "300ms").await;
     // Longer than five times that, and a look before.
+    assert_told_when_committed(&it, &replica, "2500 ms").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transaction_that_hangs_beside_an_older_one_is_told_when_it_commits() {
+    let it = Harness::start().await;
+    it.create_user("older", &[]).await;
+    let older = it.database.connect().await;
+    let write = "BEGIN; UPDATE users SET display_name = 'Older' WHERE login = 'older'";
+    older.batch_execute(write).await.expect("writes");
+    let replica = Replica::looking_back(&it.database, "300ms").await;
     assert_told_when_committed(&it, &replica, "2500 ms").await;
 }
 
