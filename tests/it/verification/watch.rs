@@ -251,7 +251,7 @@ async fn revocation_that_no_token_outlives_is_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cursor_resumes_on_another_replica_that_has_looked_for_as_long() {
-    // One that has the time for sign-ins, and two to watch.
+    // One for the calls, and two to watch.
     let it = Harness::start().await;
     let one = Replica::looking_back(&it.database, "300ms").await;
     let other = Replica::looking_back(&it.database, "300ms").await;
@@ -264,7 +264,10 @@ async fn cursor_resumes_on_another_replica_that_has_looked_for_as_long() {
     // A look from then on.
     log_out_and_be_told(&it, &ana.laptop, &mut watch).await;
     let earlier = watch.cursor.clone();
+    let (mut beside, _) = Watch::open(&other, &service, "").await;
     log_out_and_be_told(&it, &ana.phone, &mut watch).await;
+    // To one whose last look is before the cursor, that is a time to come.
+    beside.until_ended(&ana.phone.session_id).await;
 
     let (mut resumed, whole) = Watch::open(&other, &service, &earlier).await;
     assert!(!whole);
