@@ -27,7 +27,7 @@ statement! {
     /// having written. What does not show when it began, another role's say, may have begun
     /// as long ago; and where an engine shows no activity, not even this one, so may anything.
     /// Autovacuum is nobody's, and writes none of our rows.
-    Look(&Binds) -> (Timestamptz, Array<Integer>) = |it|
+    FindFence(&Binds) -> (Timestamptz, Array<Integer>) = |it|
         "SELECT least(now() - ", [Interval: it.slack], "::interval, \
            CASE WHEN bool_or(a.pid = pg_backend_pid()) \
              THEN min(CASE WHEN a.backend_xid IS NULL THEN greatest(a.xact_start, o.oldest) \
@@ -66,6 +66,6 @@ pub async fn fence(conn: &mut AsyncPgConnection, overlap: Duration) -> Result<Fe
         overlap: interval(overlap),
         slack: interval(SLACK),
     };
-    let (time, hanging) = Look(&binds).get_result(conn).await?;
+    let (time, hanging) = FindFence(&binds).get_result(conn).await?;
     Ok(Fence { time, hanging })
 }

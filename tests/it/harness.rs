@@ -21,7 +21,9 @@ use std::ops::Deref;
 pub use balancer::Balancer;
 pub use cluster::OwnCluster;
 pub use database::{Database, sql};
-pub use inspect::{LONG_WINDOWS, REVOKE, ROTATE, commitment, refresh_at_once, refresh_in_a_race};
+pub use inspect::{
+    LONG_WINDOWS, REVOKE, ROTATE, calls, commitment, refresh_at_once, refresh_in_a_race,
+};
 pub use process::Process;
 pub use raw::rpcs;
 pub use replica::{Replica, config, master_key};

@@ -8,7 +8,7 @@ use rollcall::{
 };
 
 use crate::{
-    harness::{Database, Harness, PASSWORD, Replica, reason, request_id},
+    harness::{Database, Harness, PASSWORD, Replica, calls, reason, request_id},
     sign_ins::{assert_refused, events},
 };
 
@@ -141,10 +141,8 @@ async fn device_whose_session_was_purged_is_told_that_its_token_is_unknown() {
     it.create_user("ana", &[]).await;
     let ana = it.sign_in("ana").await;
     // Its own first round is over, and the next one is far.
-    let rounds = "SELECT count(*) FROM pg_stat_statements AS s \
-         JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
-         WHERE s.query LIKE 'WITH old AS%signing_keys AS published%'";
-    it.database.wait_for(rounds, 1).await;
+    let ends = calls("WITH old AS%signing_keys AS published%");
+    it.database.until(&format!("{ends} > 0")).await;
     it.sql("UPDATE sessions SET idle_expires_at = now() - interval '31 days'")
         .await;
     let refused = it.refresh(&ana.refresh_token, &request_id()).await;

@@ -108,8 +108,7 @@ impl Identity {
     ) -> Result<bool, Error> {
         let feed = &self.0.feed;
         let last = feed.past().last();
-        let is_first = last.is_none();
-        let (seen, fence) = self.see(conn, last, whole).await?;
+        let (seen, fence) = self.see(conn, last.as_ref(), whole).await?;
         self.0.metrics.feed().looked();
         if feed.keys_changed(seen.keys) {
             self.wake_signing_keys();
@@ -130,7 +129,7 @@ impl Identity {
         // hears it.
         let mut past = feed.past();
         let parts = past.add(look, found);
-        if !is_first {
+        if last.is_some() {
             self.count_told(&parts, now);
         }
         let news = match parts.is_empty() {
@@ -148,14 +147,14 @@ impl Identity {
     async fn see(
         &self,
         conn: &mut AsyncPgConnection,
-        last: Option<Look>,
+        last: Option<&Look>,
         whole: bool,
     ) -> Result<(Seen, Fence), Error> {
         let (overlap, retention) = (self.overlap(), self.revocation_retention());
         let everything = Since::Ago(retention);
         // It comes first: what ends between the two is seen, and what begins is later.
         let mut fence = store::fence(conn, overlap).await?;
-        let since = match &last {
+        let since = match last {
             Some(last) if !whole => {
                 // What held the fence back shows once it has let go, and what hung beside it.
                 let is_gone = |process| !fence.hanging.contains(process);

@@ -6,7 +6,7 @@ use rollcall::proto::v1::{self, EventKind, WatchEventsRequest, WatchEventsRespon
 use tonic::{Code, Status, Streaming};
 
 use super::{of_kinds, revoke};
-use crate::harness::{Harness, Replica, SignedIn, mask, patiently, pause, reason};
+use crate::harness::{Harness, Replica, SignedIn, calls, mask, patiently, pause, reason};
 
 /// A stream of events, as an operator reads it.
 struct Watch {
@@ -132,10 +132,8 @@ async fn transaction_that_commits_late_holds_back_what_came_after_it_and_is_told
          WHERE datname = current_database() AND state = 'idle in transaction') + interval '2.1 s'";
     it.database.until(overlap).await;
     // Looks that see the second event committed, and the first not.
-    let looks = "(SELECT coalesce(sum(calls), 0) FROM pg_stat_statements AS s \
-         JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
-         WHERE s.query LIKE 'SELECT \"audit_events\".%')";
-    let seen: i64 = it.scalar(&format!("SELECT {looks}::bigint")).await;
+    let looks = calls("SELECT \"audit_events\".%");
+    let seen: i64 = it.scalar(&format!("SELECT {looks}")).await;
     it.database.until(&format!("{looks} >= {}", seen + 3)).await;
     late.batch_execute("COMMIT").await.expect("commits");
     assert_eq!(watch.next().await, ana[0].session_id, "the late one");

@@ -168,6 +168,15 @@ impl Database {
     }
 }
 
+/// How often statements like a pattern were sent to this database, as an SQL expression.
+pub fn calls(like: &str) -> String {
+    format!(
+        "(SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
+         JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
+         WHERE s.query LIKE '{like}')"
+    )
+}
+
 fn running(statement: &str, and: &str) -> String {
     format!(
         "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \

@@ -3,7 +3,7 @@
 use rollcall::proto::v1::{self, GetSessionStatsRequest, GetSessionStatsResponse};
 use tonic::{Code, Status};
 
-use crate::harness::{Harness, Replica, SignedIn, reason, says_when_to_retry};
+use crate::harness::{Harness, Replica, SignedIn, calls, reason, says_when_to_retry};
 
 async fn get(it: &Replica, admin: &SignedIn) -> Result<GetSessionStatsResponse, Status> {
     let request = admin.request(GetSessionStatsRequest {});
@@ -93,26 +93,20 @@ async fn one_replica_counts_for_all_and_none_again_before_it_is_due() {
         Replica::start(&it.database, &SELDOM).await,
         Replica::start(&it.database, &SELDOM).await,
     );
-    let calls = |begins: &str| {
-        format!(
-            "SELECT coalesce(sum(s.calls), 0)::bigint FROM pg_stat_statements AS s \
-             JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
-             WHERE starts_with(s.query, '{begins}')"
-        )
-    };
-    let claims = calls("INSERT INTO session_stats");
+    let claims = format!("SELECT {}", calls("INSERT INTO session_stats%"));
+    let counts = format!("SELECT {}", calls("WITH seen AS%"));
     it.database.wait_for(&claims, 3).await;
-    assert_eq!(it.scalar::<i64>(&calls("WITH seen AS")).await, 1);
+    assert_eq!(it.scalar::<i64>(&counts).await, 1);
     // A count that took long is followed by a longer rest.
     it.sql("UPDATE session_stats SET begun_at = now() - interval '10 h', took = interval '1 h'")
         .await;
     let _fourth = Replica::start(&it.database, &SELDOM).await;
     it.database.wait_for(&claims, 4).await;
-    assert_eq!(it.scalar::<i64>(&calls("WITH seen AS")).await, 1);
+    assert_eq!(it.scalar::<i64>(&counts).await, 1);
     it.sql("UPDATE session_stats SET took = interval '29 min'")
         .await;
     let _fifth = Replica::start(&it.database, &SELDOM).await;
-    it.database.wait_for(&calls("WITH seen AS"), 2).await;
+    it.database.wait_for(&counts, 2).await;
 }
 
 /// So that a count which comes to no end is not begun again and again.

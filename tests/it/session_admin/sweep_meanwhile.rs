@@ -6,12 +6,7 @@ use tonic::Code;
 use super::sweep::{
     begin, live, multiply, of_client, order, read, refused_on_the_way, refused_on_the_way_at, sweep,
 };
-use crate::harness::{Harness, patiently, reason};
-
-/// Whether a walk past 1,200 sessions is over.
-const WALK_IS_OVER: &str = "(SELECT coalesce(sum(calls), 0) FROM pg_stat_statements AS s \
-     JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database() \
-     WHERE s.query LIKE 'WITH examined%') >= 2";
+use crate::harness::{Harness, calls, patiently, reason};
 
 /// With what an id begins that is made by a clock which is some seconds behind, as SQL.
 fn id_begins(seconds: u32) -> String {
@@ -47,7 +42,9 @@ async fn session_whose_sign_in_was_under_way_ends_too() {
     let stream = begin(&it, &second, order(of_client("late")))
         .await
         .expect("begins");
-    it.database.until(WALK_IS_OVER).await;
+    // The walk past 1,200 sessions is over.
+    let windows = calls("WITH examined%");
+    it.database.until(&format!("{windows} >= 2")).await;
     // Longer than a sweep waits before it asks whether somebody still writes.
     it.database.until_the_writers_are("2 s").await;
     late.batch_execute("COMMIT").await.expect("commits");
